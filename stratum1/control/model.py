@@ -1,0 +1,272 @@
+"""The one picture of everything that can be shown: page, API, command line and metrics are all made from a `Status`.
+
+Frozen values only. Units: seconds unless a name says otherwise; instants are UTC nanoseconds and become RFC 3339 text in JSON.
+Signs: an offset is reference minus our clock (positive: ours is behind); a frequency is the correction applied (positive speeds
+our clock up). A part that this server does not have (no receiver, no pulse) is None; a value not known yet is None.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Protocol
+
+from stratum1.gnss.events import Dop, FixMode, Position, Satellite
+from stratum1.interchange import Leap, LockState
+from stratum1.timescale import UtcNs
+
+__all__ = [
+    "DisciplineStatus",
+    "EventRecord",
+    "GnssStatus",
+    "LineStatus",
+    "ListenerStatus",
+    "LockStatus",
+    "NextLeap",
+    "PpsStatus",
+    "RefclockStatus",
+    "SerialDelay",
+    "ServerStatus",
+    "SourceStatus",
+    "Status",
+    "StatusSource",
+    "TimeStatus",
+    "without_exact_position",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LockStatus:
+    """What the server knows about the time, since when (on its own clock), and the sentence that says why."""
+
+    state: LockState
+    since: UtcNs
+    reason: str
+    in_specification: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NextLeap:
+    """A leap second to come: the instant right after it, sign (+1 inserted, -1 deleted), TAI - UTC (s) from then on."""
+
+    at: UtcNs
+    sign: int
+    tai_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimeStatus:
+    """What clients are served.
+
+    offset: last measurement; sigma: its standard deviation; error_bound: what |error| stays below now, growing by bound_rate (s/s);
+    precision: log2 of seconds; refid: as text; clock: "kernel" or "virtual"; steps: how often the clock was stepped since the
+    start, by accumulated_steps seconds in all (absolute values); step_limit: panic limit, None for none.
+    """
+
+    utc: UtcNs
+    stratum: int
+    refid: str
+    leap: Leap
+    offset: float | None
+    sigma: float | None
+    error_bound: float
+    bound_rate: float
+    root_delay: float
+    root_dispersion: float
+    frequency_ppm: float
+    reference_time: UtcNs | None
+    precision: int
+    tai_offset: int | None
+    leap_file_expires: UtcNs | None
+    next_leap: NextLeap | None
+    clock: str
+    steps: int
+    accumulated_steps: float = 0.0
+    step_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisciplineStatus:
+    """The engine's name, its time constant, the offsets' jitter (root mean square) and the frequency's wander (ppm)."""
+
+    engine: str
+    time_constant: float
+    jitter: float | None
+    wander_ppm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineStatus:
+    """The receiver's serial line. baud None until known; error: why it is not open, with the remedy, empty when it is."""
+
+    open: bool
+    device: str
+    baud: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class GnssStatus:
+    """The receiver. utc: the time of its last epoch; trusted: its date is confirmed by three consecutive consistent fixes.
+
+    rollovers: times 1024 weeks added to its dates; sentences and rejects: counts since the start by kind and by reason.
+    """
+
+    line: LineStatus
+    mode: FixMode
+    satellites_used: int
+    satellites_seen: int
+    utc: UtcNs | None
+    trusted: bool
+    position: Position | None
+    dop: Dop | None
+    rollovers: int
+    sentences: Mapping[str, int]
+    rejects: Mapping[str, int]
+    satellites: tuple[Satellite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PpsStatus:
+    """The pulse. state: one or two words ("arriving", "missing", "closed"); jitter: standard deviation of the pulse spacing's
+    error; missed: pulses that the kernel counted and we did not get, or that failed to come; error: the sentence when it can't be read.
+    """
+
+    device: str
+    state: str
+    pulses: int
+    missed: int
+    jitter: float | None
+    last_edge: UtcNs | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SerialDelay:
+    """How late a kind of sentence arrives after the pulse: learned delay, its spread (standard deviation), measurements behind it."""
+
+    sentence: str
+    delay: float
+    spread: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefclockStatus:
+    """Pulses with their seconds. reason: why it is not usable, empty when it is; label: how the numbering of seconds stands.
+
+    rejected: edges refused since the start, by reason (every reason from the start, with 0); alarms: sentences that need a
+    person, each with its remedy.
+    """
+
+    usable: bool
+    reason: str
+    label: str
+    delays: tuple[SerialDelay, ...]
+    pulse_width: float | None
+    rejected: Mapping[str, int]
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """One [[server]] listener; counts of packets since the start. answered: replies sent, of any kind; error: why it can't
+    listen, empty when it does; versions: requests by NTP version; reasons: packets by the reason of what was done with them.
+    """
+
+    listen_address: str
+    data_plane: str
+    received: int = 0
+    answered: int = 0
+    accepted: int = 0
+    denied: int = 0
+    ignored: int = 0
+    rate_limited: int = 0
+    response_send_errors: int = 0
+    nts_received: int = 0
+    nts_accepted: int = 0
+    nts_denied: int = 0
+    nts_rate_limited: int = 0
+    nts_nak: int = 0
+    versions: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """All listeners, and the sum of each counter over them."""
+
+    received: int
+    answered: int
+    accepted: int
+    denied: int
+    ignored: int
+    rate_limited: int
+    response_send_errors: int
+    nts_received: int
+    nts_accepted: int
+    nts_denied: int
+    nts_rate_limited: int
+    nts_nak: int
+    listeners: tuple[ListenerStatus, ...]
+
+    @classmethod
+    def of(cls, *listeners: ListenerStatus) -> "ServerStatus":
+        """Sum the listeners up."""
+        sums = {each.name: sum(getattr(listener, each.name) for listener in listeners) for each in fields(cls) if each.name != "listeners"}
+        return cls(**sums, listeners=listeners)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One [[source]] as configured, and its state in words."""
+
+    mode: str
+    address: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """Something that happened, for people. kind: one word ("lock", "step", "line", "web"); text: the sentence."""
+
+    at: UtcNs
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole picture at one instant. uptime in seconds; events: the newest last."""
+
+    simulated: bool
+    version: str
+    hostname: str
+    started: UtcNs
+    uptime: float
+    lock: LockStatus
+    time: TimeStatus
+    discipline: DisciplineStatus | None
+    gnss: GnssStatus | None
+    pps: PpsStatus | None
+    refclock: RefclockStatus | None
+    server: ServerStatus
+    sources: tuple[SourceStatus, ...] = ()
+    events: tuple[EventRecord, ...] = ()
+    build_commit: str = ""
+    build_date: str = ""
+
+
+class StatusSource(Protocol):
+    """Who can be asked for the picture of now."""
+
+    def snapshot(self) -> Status:
+        """The state of everything at this instant; cheap, never blocks, callable from the event loop."""
+
+
+def without_exact_position(status: Status) -> Status:
+    """The picture for the network: the antenna's position rounded to 0.1 degree (some 10 km) and 100 m."""
+    if status.gnss is None or status.gnss.position is None:
+        return status
+    exact = status.gnss.position
+    coarse = Position(round(exact.latitude, 1), round(exact.longitude, 1), round(exact.altitude, -2))
+    return replace(status, gnss=replace(status.gnss, position=coarse))

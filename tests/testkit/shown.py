@@ -1,0 +1,166 @@
+"""A whole picture for tests, with everything in it, and a source whose picture can be changed."""
+
+import math
+from dataclasses import replace
+
+from stratum1.control import (
+    DisciplineStatus,
+    EventRecord,
+    GnssStatus,
+    LineStatus,
+    ListenerStatus,
+    LockStatus,
+    NextLeap,
+    PpsStatus,
+    RefclockStatus,
+    SerialDelay,
+    ServerStatus,
+    SourceStatus,
+    Status,
+    TimeStatus,
+)
+from stratum1.gnss.events import Dop, FixMode, Position, Satellite
+from stratum1.interchange import Leap, LockState
+from stratum1.timescale import NS, UtcNs, from_rfc3339
+
+NOW = from_rfc3339("2026-11-24T03:14:15.926535897Z")
+
+_LISTENER = ListenerStatus(
+    listen_address="[::]:11123",
+    data_plane="python",
+    received=1_234_567,
+    answered=1_234_000,
+    accepted=1_233_900,
+    denied=100,
+    ignored=467,
+    rate_limited=90,
+    response_send_errors=2,
+    nts_received=17,
+    nts_accepted=15,
+    nts_denied=1,
+    nts_nak=1,
+    versions={"1": 0, "2": 0, "3": 1000, "4": 1_233_567},
+    reasons={"ok": 1_233_900, "mode": 400, "short": 67},
+)
+
+_SKY = (
+    ("G", 5, 40, 62, 44, True),
+    ("G", 13, 120, 35, 38, True),
+    ("G", 15, 210, 71, 47, True),
+    ("G", 24, 300, 15, 29, False),
+    ("R", 70, 75, 22, 31, True),
+    ("R", 71, 330, 48, 40, True),
+    ("E", 3, 260, 33, 41, True),
+    ("E", 8, 15, 80, 45, True),
+    ("C", 21, 160, 9, 18, False),
+    ("S", 120, 170, 30, None, False),
+    ("J", 2, None, None, None, False),
+)
+
+
+def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
+    """A locked server with a receiver, a pulse, two listeners and configured sources."""
+    return Status(
+        simulated=False,
+        version="0.1.0",
+        hostname="clock.example",
+        started=UtcNs(now - round(uptime * NS)),
+        uptime=uptime,
+        lock=LockStatus(LockState.LOCKED, UtcNs(now - 4000 * NS), "steered by the pulse, within its bound", True),
+        time=TimeStatus(
+            utc=now,
+            stratum=1,
+            refid="GPS",
+            leap=Leap.NONE,
+            offset=-37.2e-9,
+            sigma=52e-9,
+            error_bound=1.26e-6,
+            bound_rate=15e-6,
+            root_delay=0.0,
+            root_dispersion=1.5e-5,
+            frequency_ppm=-19.87654,
+            reference_time=UtcNs(now - NS // 2),
+            precision=-24,
+            tai_offset=37,
+            leap_file_expires=from_rfc3339("2027-06-28"),
+            next_leap=NextLeap(from_rfc3339("2027-01-01"), 1, 38),
+            clock="virtual",
+            steps=1,
+            accumulated_steps=0.1,
+            step_limit=1000.0,
+        ),
+        discipline=DisciplineStatus("pll-fll", 64.0, 61e-9, 0.0003),
+        gnss=GnssStatus(
+            line=LineStatus(True, "/dev/ttyAMA0", 9600, ""),
+            mode=FixMode.THREE_D,
+            satellites_used=7,
+            satellites_seen=11,
+            utc=UtcNs(now // NS * NS),
+            trusted=True,
+            position=Position(47.23456, 8.54321, 441.7),
+            dop=Dop(1.6, 0.9, math.nan),
+            rollovers=0,
+            sentences={"GNRMC": 5000, "GNGGA": 5000, "GPGSV": 15000},
+            rejects={"checksum": 3, "too-long": 0},
+            satellites=tuple(Satellite(*each) for each in _SKY),
+        ),
+        pps=PpsStatus("/dev/pps0", "arriving", 4990, 10, 61e-9, UtcNs(now // NS * NS + 37)),
+        refclock=RefclockStatus(
+            usable=True,
+            reason="",
+            label="numbered by GNRMC, 0.137 s after the pulse",
+            delays=(SerialDelay("GNRMC", 0.137, 0.0021, 900), SerialDelay("GNGGA", 0.205, 0.0034, 900)),
+            pulse_width=0.1,
+            rejected={"outlier": 4, "spacing": 1, "no-fix": 0},
+            alarms=(),
+        ),
+        server=ServerStatus.of(_LISTENER, replace(_LISTENER, listen_address="127.0.0.1:123", received=0, answered=0)),
+        sources=(SourceStatus("server", "ntp11.metas.ch", "inert: network sources come with a later version"),),
+        events=(
+            EventRecord(UtcNs(now - 5000 * NS), "start", "stratum1 0.1.0 started"),
+            EventRecord(UtcNs(now - 4000 * NS), "lock", "acquiring to locked: steered by the pulse"),
+        ),
+    )
+
+
+def make_bare_status(now: UtcNs = NOW) -> Status:
+    """A server that has no receiver, no pulse, and knows nothing yet."""
+    full = make_status(now, uptime=1.0)
+    unknown = replace(
+        full.time,
+        stratum=16,
+        refid="INIT",
+        leap=Leap.UNKNOWN,
+        offset=None,
+        sigma=None,
+        error_bound=math.inf,
+        reference_time=None,
+        tai_offset=None,
+        leap_file_expires=None,
+        next_leap=None,
+    )
+    return replace(
+        full,
+        lock=LockStatus(LockState.COLD, full.started, "no reference clock is configured", False),
+        time=unknown,
+        discipline=None,
+        gnss=None,
+        pps=None,
+        refclock=None,
+        server=ServerStatus.of(),
+        sources=(),
+        events=(),
+    )
+
+
+class FakeSource:
+    """A StatusSource whose picture is set by the test; counts how often it was asked."""
+
+    def __init__(self, status: Status) -> None:
+        self.status = status
+        self.asked = 0
+
+    def snapshot(self) -> Status:
+        """The picture as set."""
+        self.asked += 1
+        return self.status
