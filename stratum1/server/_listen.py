@@ -1,0 +1,125 @@
+"""Listening addresses and the sockets behind them, with errors that say what to do."""
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+__all__ = ["IP_PKTINFO", "SO_TIMESTAMPNS", "ListenAddress", "ListenError", "open_socket", "parse_listen", "udp_port_owner"]
+
+SO_TIMESTAMPNS = 35
+"""asm-generic/socket.h; the same number is the control message's type (SCM_TIMESTAMPNS). Python has no name for it."""
+IP_PKTINFO = 8
+"""linux/in.h; Python 3.11 has no name for it."""
+_RECEIVE_BUFFER = 1 << 20  # a burst of some thousand requests; the kernel cuts it to net.core.rmem_max
+
+
+class ListenError(Exception):
+    """A listener can't be opened; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """An address and UDP port to listen at. "[::]" takes IPv4 too; port 0 lets the kernel choose one (tests)."""
+
+    host: IPv4Address | IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if self.host.version == 6 else f"{self.host}:{self.port}"
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it takes packets for any address, so that replies must be told where to leave from."""
+        return self.host.is_unspecified
+
+
+def parse_listen(text: str) -> ListenAddress:
+    """Read "[::]:123", "0.0.0.0:123", "127.0.0.1:11123". Raises ValueError saying what is expected."""
+    host, colon, port = text.strip().rpartition(":")
+    if not (colon and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise ValueError(f'{text!r}: expected ADDRESS:PORT with a port from 1 to 65535, like "[::]:123" or "192.0.2.1:123"')
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = ip_address(host[1:-1] if bracketed else host)
+    except ValueError:
+        raise ValueError(f'{text!r}: {host!r} is no IP address ("0.0.0.0" and "[::]" stand for all)') from None
+    if bracketed != (address.version == 6):
+        raise ValueError(f'{text!r}: IPv6 addresses, and only they, stand in brackets, like "[::1]:123"')
+    return ListenAddress(address, int(port))
+
+
+def open_socket(listen: ListenAddress, v6_only: bool = False) -> socket.socket:
+    """A bound UDP socket with kernel receive stamps, and the asked address told with each packet on wildcards.
+
+    Raises ListenError. v6_only: "[::]" leaves IPv4 to another listener.
+    """
+    family = socket.AF_INET6 if listen.host.version == 6 else socket.AF_INET
+    try:
+        opened = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise ListenError(_explain(listen, error)) from error
+    try:
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+        opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if listen.is_wildcard and family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        elif listen.is_wildcard:
+            opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        opened.bind((str(listen.host), listen.port))
+    except OSError as error:
+        opened.close()
+        raise ListenError(_explain(listen, error)) from error
+    return opened
+
+
+def udp_port_owner(port: int, proc: Path = Path("/proc")) -> str | None:
+    """Who listens at a UDP port, as "chronyd (pid 812)"; None if nobody does or /proc does not tell us (without privilege,
+    other users' descriptors are hidden).
+    """
+    inodes = {inode for table in ("udp", "udp6") for inode in _inodes_at(proc / "net" / table, port)}
+    if not inodes:
+        return None
+    for process in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            links = {os.readlink(entry) for entry in (process / "fd").iterdir()}
+            if links & {f"socket:[{inode}]" for inode in inodes}:
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:
+            continue  # it is gone, or not ours to look into
+    return None
+
+
+def _inodes_at(table: Path, port: int) -> list[str]:
+    try:
+        rows = table.read_text().splitlines()[1:]
+    except OSError:
+        return []
+    columns = [row.split() for row in rows]
+    return [row[9] for row in columns if int(row[1].rpartition(":")[2], 16) == port]
+
+
+def _explain(listen: ListenAddress, error: OSError) -> str:
+    start = f"can't listen at {listen}/udp: "
+    match error.errno:
+        case errno.EADDRINUSE:
+            owner = udp_port_owner(listen.port) or "another program (`ss -ulpn` as root says which)"
+            return (
+                f"{start}the port is taken by {owner}. Stop it (for a service: `systemctl disable --now NAME`; time servers are "
+                "chrony, ntpsec, ntpd-rs, openntpd, systemd-timesyncd), or listen at another port or address"
+            )
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"{start}ports below 1024 need CAP_NET_BIND_SERVICE. Run it by its systemd unit (which has "
+                "AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose a port from 1024 on"
+            )
+        case errno.EADDRNOTAVAIL:
+            return f'{start}no interface of this host has the address {listen.host}. Choose one that `ip address` shows, or "[::]" for all'
+        case errno.EAFNOSUPPORT:
+            return f"{start}this kernel has no IPv{listen.host.version}. Listen at an address of the other version"
+        case _:
+            return f"{start}{error.strerror or error}"
