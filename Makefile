@@ -1,0 +1,67 @@
+# Two commands matter: `make run` and `make test`. Both do all of their own set-up and are quick once it is done.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE := .cache
+# command:Debian package
+TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 busybox:busybox systemd-analyze:systemd chromium:chromium ntpdig:ntpsec-ntpdig
+
+.PHONY: help run test test-first test-floor test-long lint docs bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: $(CACHE)/run.stamp ## the server on this machine: simulated receiver, loopback only, no privilege (ARGS="..." is passed on)
+	@exec $(BIN)/stratum1 run --simulate $(ARGS)
+
+test: $(CACHE)/test.stamp test-tools lint ## everything that CI runs: lint, types, tests under Python 3.11 and in a Debian trixie root
+	@tools/test.sh
+
+test-first: $(CACHE)/test.stamp ## only the first lane, as `make test-first ARGS="tests/gnss -x"`
+	$(BIN)/python -m pytest $(ARGS)
+
+test-floor: $(CACHE)/test.stamp test-tools ## only the lane in the trixie root
+	tools/floor.sh
+
+test-long: $(CACHE)/test.stamp test-tools ## the tests that take minutes or need the host's clock to themselves (root), one run at a time
+	@mkdir -p $(CACHE)
+	flock --exclusive --verbose $(CACHE)/long.lock $(BIN)/python -m pytest -m long --timeout 1800 $(ARGS)
+
+lint: $(CACHE)/test.stamp ## ruff and mypy
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+
+docs: $(CACHE)/docs.stamp ## the book, built into site/ with warnings as errors
+	$(CACHE)/docs-venv/bin/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+bench: $(CACHE)/test.stamp ## what the server costs (tests/bench)
+	@set -e; for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+lock: ## pins all dependencies anew (uses uv in a throw-away environment)
+	tools/lock.sh
+
+clean: ## removes what was built; the downloaded roots too
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf --one-file-system $(CACHE)
+
+.PHONY: test-tools
+test-tools:
+	@tools/need.sh $(TEST_TOOLS)
+
+$(CACHE)/run.stamp: requirements/run.txt pyproject.toml tools/venv.sh
+	@mkdir -p $(CACHE)
+	@tools/venv.sh $(VENV) requirements/run.txt
+	@touch $@
+
+$(CACHE)/test.stamp: requirements/test.txt pyproject.toml tools/venv.sh
+	@mkdir -p $(CACHE)
+	@tools/venv.sh $(VENV) requirements/test.txt
+	@touch $@ $(CACHE)/run.stamp
+
+$(CACHE)/docs.stamp: requirements/docs.txt pyproject.toml tools/venv.sh
+	@mkdir -p $(CACHE)
+	@tools/venv.sh $(CACHE)/docs-venv requirements/docs.txt
+	@touch $@

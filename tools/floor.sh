@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# The floor lane: the tests under Python 3.13 with Debian trixie's own packages, the oldest versions that we promise to run with.
+#
+# The root is made by mmdebstrap from the mirror that this host's apt uses, and kept in .cache as a tar named after its package
+# list. Each run unpacks it anew, installs this tree into it as a package (not editable: package data is tested too) and runs
+# pytest in it, in a network namespace that has nothing but loopback. Without root it all happens in a user namespace
+# (needs uidmap and a range in /etc/subuid).
+#
+# Left out here, because what they need is not in the root: tests/e2e (browser), tests/interop (peers),
+# tests/deploy/test_deploy_ansible.py (ansible), tests/docs (mkdocs). They run in the first lane.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
+
+packages=(python3 python3-pip python3-setuptools python3-wheel
+    python3-aiohttp python3-nmea2 python3-periphery python3-prometheus-client python3-pydantic python3-rich python3-sdnotify
+    python3-serial python3-structlog python3-typer python3-cryptography
+    python3-pytest python3-pytest-aiohttp python3-pytest-asyncio python3-pytest-timeout python3-hypothesis python3-numpy
+    python3-jsonschema python3-yaml busybox iproute2 systemd tzdata udev)
+options=(--variant=minbase --format=tar
+    --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*')
+ignored=(tests/e2e tests/interop tests/docs tests/deploy/test_deploy_ansible.py)
+
+key=$(printf '%s\n' "${packages[@]}" "${options[@]}" | sha256sum | cut -c1-16)
+cache=${STRATUM1_CACHE:-$PWD/.cache}
+tar=$cache/trixie-$key.tar
+root=$cache/trixie-root
+results=${1:-$cache/floor.xml}
+mkdir -p "$cache"
+
+make_root() {
+    local mirror
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+    [ -n "$mirror" ] || { echo "No Debian mirror in this host's apt configuration (run apt-get update once)." >&2 && exit 1; }
+    apt-config dump Acquire | grep -E '^Acquire::(http|https|Retries)' >"$cache/apt.conf" || true
+    echo "making the trixie root (once)"
+    mmdebstrap --quiet "${options[@]}" --aptopt="$cache/apt.conf" --include="$(IFS=, && echo "${packages[*]}")" \
+        trixie "$tar.part" "deb $mirror trixie main"
+    rm -f "$cache"/trixie-*.tar
+    mv "$tar.part" "$tar"
+}
+
+# Runs inside the namespaces, as root of them.
+inside() {
+    mkdir "$root"
+    tar -C "$root" -xpf "$tar" --exclude='./dev/*'
+    mkdir "$root/src"
+    { git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -path ./.cache -prune -o -path ./.venv -prune -o -type f -print0; } |
+        xargs -0r sh -c 'for file; do [ -e "$file" ] && printf "%s\0" "$file"; done' sh | tar --null --files-from=- -c | tar -C "$root/src" -x
+    mount --make-rprivate /
+    mount --rbind /dev "$root/dev"
+    mount --rbind /sys "$root/sys"
+    mount -t proc proc "$root/proc"
+    ip link set lo up
+    local environment=(env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin HOME=/root LANG=C.UTF-8 CI="${CI:-}" PYTHONDONTWRITEBYTECODE=1)
+    chroot "$root" "${environment[@]}" sh -c \
+        'cd /src && pip install --quiet --no-index --no-deps --no-build-isolation --break-system-packages --root-user-action=ignore . && rm -rf build'
+    local status=0
+    # The program, not "python3 -m": the tree must not be on the path, the installed package is what is tested.
+    chroot "$root" "${environment[@]}" sh -c 'cd /src && exec pytest "$@"' sh -p no:cacheprovider --quiet --junitxml=/floor.xml \
+        "${ignored[@]/#/--ignore=}" || status=$?
+    cp "$root/floor.xml" "$results" || true
+    return $status
+}
+
+if [ "${1:-}" = --inside ]; then
+    results=$2
+    inside
+    exit
+fi
+
+namespaces=(unshare --mount --net --pid --fork --kill-child)
+helper=()
+if [ "$(id -u)" != 0 ]; then
+    namespaces+=(--user --map-root-user --map-auto)
+    helper=(unshare --user --map-root-user --map-auto)
+fi
+[ -e "$tar" ] || make_root
+"${helper[@]}" rm -rf --one-file-system "$root"
+status=0
+"${namespaces[@]}" "$PWD/tools/floor.sh" --inside "$results" || status=$?
+"${helper[@]}" rm -rf --one-file-system "$root"
+exit $status

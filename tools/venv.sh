@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# venv.sh DIRECTORY LOCK : a virtual environment that holds exactly the pinned packages, and this tree (editable) on top.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=$1 lock=$2
+if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
+    python=$(tools/python.sh) || { tools/need.sh python3:python3 && python=$(tools/python.sh); } ||
+        { echo "Python 3.11 or newer is needed; set PYTHON to where it is." >&2 && exit 1; }
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        # Debian splits venv off its Python; there is no command to look for.
+        tools/need.sh "no-such-command:python3-venv"
+    fi
+    echo "making $venv with $("$python" --version)"
+    "$python" -m venv --clear "$venv"
+fi
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+"$venv/bin/python" -m pip install --quiet --require-hashes --requirement "$lock"
+"$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
