@@ -58,6 +58,10 @@ class Timeline:
         """Output (ns) at input `at`, by the segment in force then; before the oldest one that one is extended backwards."""
         return self._segment_at(at).value(at)
 
+    def current(self, at: int) -> int:
+        """Output (ns) by the newest segment, even just before its start: what a mapping that belongs to it must say."""
+        return self.segments[-1].value(at)
+
     def inverse(self, value: int) -> int:
         """The latest input (ns) at which the clock showed `value` (ns): after a step back, the newer of the two."""
         fixed = value << _FRACTION

@@ -93,7 +93,7 @@ class VirtualClock:
             offset = self._host.offset() if source is KernelClockId.REALTIME else 0
             sets = self._host.sets
         state = self._state
-        served = UtcNs(state.timeline.value(pair.outer))
+        served = UtcNs(state.timeline.current(pair.outer))  # a step may have come between the two lines above
         epoch = state.steps + sets
         if source is KernelClockId.MONOTONIC_RAW:
             return Mapping(epoch, source, pair.outer, served, state.timeline.rate)
