@@ -1,0 +1,58 @@
+"""`stratum1 gnss`: what the receiver says."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stratum1.gnss import RecordedEpoch, decode_recording, epoch_dict, epoch_line, recording_counters
+from stratum1.timescale import UtcNs, from_rfc3339
+
+__all__ = ["app", "decode"]
+
+app = typer.Typer(help="What the GNSS receiver says.", no_args_is_help=True)
+
+
+@app.command()
+def decode(
+    file: Annotated[Path, typer.Argument(help="A recorded byte stream.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object an epoch.")] = False,
+    not_before: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Move dates before DATE by multiples of 1024 weeks.", show_default=False),
+    ] = None,
+) -> None:
+    """Decode a recording, one line an epoch."""
+    try:
+        floor = _floor(not_before)
+        data = file.read_bytes()
+    except ValueError:
+        typer.echo(f"--not-before {not_before}: not a date; write it as 2017-01-01.", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"{file}: {error.strerror or error}.", err=True)
+        raise typer.Exit(2) from None
+    told = False
+    for epoch in decode_recording(data, floor):
+        told = True
+        typer.echo(_line(epoch, as_json))
+    if not told:
+        typer.echo(_nothing(file, data), err=True)
+
+
+def _floor(text: str | None) -> UtcNs | None:
+    return None if text is None else from_rfc3339(text)
+
+
+def _line(epoch: RecordedEpoch, as_json: bool) -> str:
+    return json.dumps(epoch_dict(epoch)) if as_json else epoch_line(epoch)
+
+
+def _nothing(file: Path, data: bytes) -> str:
+    counters = recording_counters(data)
+    faults = ", ".join(f"{count} x {reason.value}" for reason, count in counters.rejects.items())
+    return (
+        f"{file}: no epoch in {len(data)} bytes: {sum(counters.sentences.values())} NMEA sentences, {counters.ubx_frames} UBX frames, "
+        f"rejects: {faults or 'none'}."
+    )
