@@ -1,5 +1,6 @@
 """Listening addresses and the sockets behind them, with errors that say what to do."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -84,14 +85,22 @@ def udp_port_owner(port: int, proc: Path = Path("/proc")) -> str | None:
     inodes = {inode for table in ("udp", "udp6") for inode in _inodes_at(proc / "net" / table, port)}
     if not inodes:
         return None
+    wanted = {f"socket:[{inode}]" for inode in inodes}
     for process in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
-        try:
-            links = {os.readlink(entry) for entry in (process / "fd").iterdir()}
-            if links & {f"socket:[{inode}]" for inode in inodes}:
+        if wanted & _open_files(process):
+            with contextlib.suppress(OSError):  # it may be gone by now
                 return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
-        except OSError:
-            continue  # it is gone, or not ours to look into
     return None
+
+
+def _open_files(process: Path) -> set[str]:
+    """What a process' descriptors point to, as far as we may look."""
+    links: set[str] = set()
+    with contextlib.suppress(OSError):
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                links.add(os.readlink(entry))
+    return links
 
 
 def _inodes_at(table: Path, port: int) -> list[str]:
