@@ -1,0 +1,161 @@
+"""The map of docs/architecture.md as data, and what reads the tree to hold it. Used by test_architecture.py."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ANYTHING", "IO_MODULES", "MAY_IMPORT", "Module", "imported", "is_pure", "modules", "tracked_files"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ANYTHING = "anything"
+_VALUES = {"timescale", "interchange"}
+_EVENTS = {"gnss.events", "pps.events"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "timescale": set(),
+    "config": set(),
+    "logs": set(),
+    "service": set(),
+    "hw": set(),
+    "dataplane": set(),
+    "interchange": {"timescale"},
+    "build_date": {"timescale"},
+    "_pace": {"timescale"},
+    "gnss": {"timescale", "_pace"},
+    "pps": _VALUES | {"_pace"},
+    "inputs": _VALUES | _EVENTS,
+    "refclock": _VALUES | _EVENTS,
+    "ntp": {"timescale"},
+    "nts": {"timescale", "ntp"},
+    "sources": _VALUES | {"ntp", "nts"},
+    "selection": _VALUES,
+    "clock": _VALUES,
+    "discipline": _VALUES | {"clock"},
+    "pipeline": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "refclock", "selection", "sources"},
+    "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock"},
+    "server": _VALUES | {"ntp", "nts", "dataplane"},
+    "control": _VALUES | _EVENTS | {"config"},
+    "metrics": _VALUES | {"control"},
+    "history": _VALUES | {"control"},
+    "web": _VALUES | {"control", "metrics"},
+    "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "pipeline", "pps", "refclock", "selection"},
+    "daemon": {ANYTHING},
+    "cli": {ANYTHING},
+}
+"""Room -> what it may import of us. The arrow of the map: time flows down, nothing below TimeState is imported above it."""
+
+IO_MODULES = frozenset(
+    {
+        "aiohttp",
+        "asyncio",
+        "ctypes",
+        "fcntl",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "periphery",
+        "random",
+        "secrets",
+        "select",
+        "selectors",
+        "serial",
+        "signal",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "termios",
+        "threading",
+        "time",
+    }
+)
+
+_PURE_ROOMS = {
+    "timescale",
+    "interchange",
+    "inputs",
+    "ntp",
+    "nts",
+    "refclock",
+    "selection",
+    "discipline",
+    "pipeline",
+    "recording",
+    "simulation",
+}
+_PURE_MODULES = {
+    *("stratum1.gnss." + name for name in ("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "events")),
+    *("stratum1.pps." + name for name in ("events", "report")),
+    "stratum1.server.reply",
+    "stratum1.config",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One source file of the package."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def room(self) -> str:
+        """The package or module right below stratum1 ("" for stratum1 itself)."""
+        return [*self.name.split("."), ""][1]
+
+
+def is_pure(module: Module) -> bool:
+    """Whether the module takes values and returns values, and does no I/O (rule 1 of the map)."""
+    return module.room in _PURE_ROOMS or module.name in _PURE_MODULES or module.name.startswith("stratum1.sources.protocol")
+
+
+def modules() -> list[Module]:
+    """All modules of the package."""
+    found: list[Module] = []
+    for path in sorted((ROOT / "stratum1").rglob("*.py")) + sorted((ROOT / "hw").rglob("*.py")):
+        relative = path.relative_to(ROOT).with_suffix("")
+        parts = relative.parts if relative.parts[0] == "stratum1" else ("stratum1", *relative.parts)
+        name = ".".join(parts).removesuffix(".__init__")
+        if not any(module.name == name for module in found):
+            found.append(Module(name, path, ast.parse(path.read_text())))
+    return found
+
+
+def imported(module: Module) -> Iterator[tuple[str, str]]:
+    """Each import of a module, also inside functions: dotted module and the name taken from it ("" for the whole module)."""
+    package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                # "from stratum1 import gnss" takes a room, "from stratum1.gnss import Fix" a name of one.
+                yield (f"{source}.{alias.name}", "") if source == "stratum1" else (source, alias.name)
+
+
+def tracked_files() -> list[Path]:
+    """All files of the tree that are ours (also where there is no git): what .gitignore leaves out is left out."""
+    ignored = {
+        ".git",
+        ".venv",
+        ".cache",
+        "build",
+        "dist",
+        "site",
+        "__pycache__",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".pytest_cache",
+        ".hypothesis",
+    }
+    found = []
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        if path.is_file() and not ignored & set(parts) and not any(part.endswith(".egg-info") for part in parts):
+            found.append(path)
+    return found
