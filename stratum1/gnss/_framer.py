@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
+from itertools import accumulate
 from operator import xor
 
 from stratum1.timescale import MonoNs
@@ -205,8 +206,4 @@ class Framer:
 
 def _fletcher(data: bytes | bytearray) -> bytes:
     """The 8-bit Fletcher checksum of UBX, over class, id, length and payload."""
-    a = b = 0
-    for byte in data:
-        a = (a + byte) & 0xFF
-        b = (b + a) & 0xFF
-    return bytes((a, b))
+    return bytes((sum(data) & 0xFF, sum(accumulate(data)) & 0xFF))
