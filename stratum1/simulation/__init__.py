@@ -1,1 +1,29 @@
-"""TODO docstring."""
+"""The deterministic world: oscillator, pulses and receiver on virtual time, and what a loop in it is judged by.
+
+No I/O; the only randomness is seeded.
+"""
+
+from ._loops import Claim, Loop, SampleLoop
+from ._run import SETTLING, Row, SimulationResult, quantile, simulate
+from ._scenarios import SCENARIOS, Scenario, Series, series
+from ._world import MISSING, Noise, World
+from .truth import SimulatedTruth
+
+__all__ = [
+    "MISSING",
+    "SCENARIOS",
+    "SETTLING",
+    "Claim",
+    "Loop",
+    "Noise",
+    "Row",
+    "SampleLoop",
+    "Scenario",
+    "Series",
+    "SimulatedTruth",
+    "SimulationResult",
+    "World",
+    "quantile",
+    "series",
+    "simulate",
+]

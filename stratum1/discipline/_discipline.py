@@ -1,0 +1,282 @@
+"""The discipline: an engine, the step policy, the lock states and the error bound, put together."""
+
+from dataclasses import dataclass
+from math import isfinite, log2
+
+from stratum1.clock import ClockLimits
+from stratum1.interchange import LockState, ReferenceHealth, Sample, Steering
+from stratum1.timescale import MonoNs, seconds
+
+from ._engine import Engine, Estimate, Verdict
+from ._holdover import COVERAGE, FrequencyHistory
+from ._lock import LockEvent, LockMachine
+from ._pll import PllFll
+from ._steps import StepPolicy
+from ._types import UNKNOWN_BOUND, Decision, DisciplineReport, DisciplineSettings, DriftRecord, FrequencyEstimate
+
+__all__ = ["Discipline"]
+
+_LARGEST = 1e11  # s; offsets beyond 3,000 years are cut to it, so that their squares stay far from overflow
+_SIGMAS = (1e-9, 1e6)  # s; stated sigmas are kept within
+_LOCK_SAMPLES = 5
+_STRAYS = 3  # so many outvoted samples in a row enter the bound: by then it may be us who are wrong
+_NOISIER = 10.0  # a jitter this many times the stated sigma says that something is wrong with the samples
+_AHEAD = 600.0  # s after the last tick; ticks come every second
+_ADRIFT = (LockState.HOLDOVER, LockState.UNSYNCHRONISED)
+_CLAIMING = (LockState.LOCKED, LockState.HOLDOVER, LockState.NETWORK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """What was known at the last sample that was used: spread (seconds) around the estimate, uncertainty of the frequency (s/s)."""
+
+    at_ns: MonoNs
+    spread: float
+    frequency_sigma: float
+
+
+class Discipline:
+    """Samples in, decisions out. Instants are those of the monotonic clock and may come late or twice, never as NaN.
+
+    settings: checked on their own; limits: of the clock that is steered; drift: what an earlier run learned, None at first.
+    """
+
+    def __init__(self, settings: DisciplineSettings, limits: ClockLimits, drift: DriftRecord | None = None) -> None:
+        self._settings = settings
+        self._resolution = 2.0**limits.precision
+        known = drift is not None and isfinite(drift.frequency) and isfinite(drift.uncertainty)
+        prior = FrequencyEstimate(drift.frequency, abs(drift.uncertainty)) if drift is not None and known else None
+        self._engine: Engine = PllFll(limits, prior)
+        self._policy = StepPolicy(settings)
+        self._lock = LockMachine()
+        self._history = FrequencyHistory()
+        self._in_force: Steering | None = None
+        self._anchor: _Anchor | None = None
+        self._acquired_ns: MonoNs | None = None
+        self._now: MonoNs | None = None
+        self._ticked_ns: MonoNs | None = None
+        self._seen_ns: MonoNs | None = None
+        self._settled_ns: MonoNs | None = None
+        self._settled = 0
+        self._strays: list[float] = []
+        self._disturbance = 0.0
+        self._interval = 1.0
+        self._settled_bound = 0.0
+        self._network = False
+        self._last: tuple[float, float] | None = None
+        self._samples = self._spikes = self._ignored = self._steps = 0
+        self._panic: str | None = None
+
+    def observe(self, sample: Sample) -> Decision:
+        """Take a sample that passed the gates; what it says of our clock is used, held back or outvoted."""
+        offset = max(-_LARGEST, min(_LARGEST, sample.offset))
+        sigma = max(_SIGMAS[0], min(_SIGMAS[1], sample.sigma))
+        if not self._timely(sample.at_ns):
+            self._ignored += 1
+            return self._decide(0.0)
+        self._pass(sample.at_ns)
+        self._note_arrival(sample.at_ns)
+        self._last = (offset, sigma)
+        self._samples += 1
+        if self._lock.state in _ADRIFT and self._settings.step_threshold < abs(offset) <= self._bound()[0]:
+            self._policy.grant()  # we said ourselves that we may be so far off: no reason to wait
+        if self._policy.holds(sample.at_ns, offset, sigma):
+            return self._hold(sample.at_ns, offset)
+        expected = self._engine.estimate().offset
+        verdict = self._engine.update(sample.at_ns, offset, sigma)
+        self._lock.happen(LockEvent.SAMPLE, sample.at_ns, f"samples of {sample.source} arrive")
+        self._network = sample.stratum > 0
+        if verdict in (Verdict.USED, Verdict.ACQUIRED):
+            self._strays.clear()
+            return self._decide(self._adopt(sample, sigma, verdict))
+        self._spikes += verdict is Verdict.SPIKE
+        if self._anchor is not None:
+            self._stray(sample.at_ns, offset - expected)
+        return self._decide(0.0)
+
+    def tick(self, at_ns: MonoNs, reference: ReferenceHealth) -> Decision:
+        """Once a second, whether samples come or not: go on slewing, notice what is missing, let the bound grow."""
+        self._pass(at_ns)
+        self._ticked_ns = self._now
+        if reference.heard:
+            self._lock.happen(LockEvent.HEARD, at_ns, "the reference clock is heard")
+        why = self._lost(at_ns, reference)
+        if why:
+            self._settled_ns, self._settled = None, 0
+            self._lock.happen(LockEvent.LOST, at_ns, why)
+        return self._decide(0.0)
+
+    def disturbed(self, at_ns: MonoNs, offset: float | None) -> Decision:
+        """Somebody else set the clock: measure anew, and say so.
+
+        offset: how far our clock jumped, seconds, positive forward; None if unknown.
+        The frequency learned so far is kept; the next measurement may step within the panic limit.
+        """
+        self._pass(at_ns)
+        known = offset is not None and isfinite(offset)
+        change = max(-_LARGEST, min(_LARGEST, offset)) if offset is not None and known else 0.0
+        self._engine.stepped(change)
+        self._engine.restart(self._engine.estimate().frequency_sigma)
+        self._disturbance = self._disturbance + abs(change) if known else UNKNOWN_BOUND
+        self._settled_ns, self._settled = None, 0
+        self._strays.clear()
+        self._policy.grant()
+        self._in_force = None
+        size = f"by {change:+.6f} s" if known else "by an unknown amount"
+        self._lock.happen(LockEvent.DISTURBED, at_ns, f"somebody else set the clock {size}")
+        return self._decide(0.0)
+
+    def drift(self) -> FrequencyEstimate:
+        """What to write to the drift file. While nothing was measured it's what was read from it, or 0 with 1e-4."""
+        estimate = self._engine.estimate()
+        return FrequencyEstimate(estimate.frequency, estimate.frequency_sigma)
+
+    def report(self) -> DisciplineReport:
+        """The picture for people."""
+        estimate = self._engine.estimate()
+        return DisciplineReport(
+            engine=self._engine.name,
+            phase=estimate.phase,
+            state=self._lock.state,
+            since_ns=self._lock.since_ns,
+            reason=self._lock.reason,
+            time_constant=estimate.time_constant,
+            poll_exponent=round(log2(estimate.time_constant / 16)),
+            jitter=estimate.jitter,
+            wander=estimate.wander,
+            frequency=estimate.frequency,
+            frequency_sigma=estimate.frequency_sigma,
+            samples=self._samples,
+            spikes=self._spikes,
+            ignored=self._ignored,
+            steps=self._steps,
+            last_offset=self._last[0] if self._last else None,
+            last_sigma=self._last[1] if self._last else None,
+            learned=self._history.learned,
+            history=self._lock.history,
+        )
+
+    def _pass(self, at_ns: MonoNs) -> None:
+        self._now = at_ns if self._now is None else max(self._now, at_ns)
+
+    def _timely(self, at_ns: MonoNs) -> bool:
+        """Newer than the sample before, and not from a future that would make every later sample look old."""
+        if self._seen_ns is not None and at_ns <= self._seen_ns:
+            return False
+        return self._ticked_ns is None or seconds(at_ns - self._ticked_ns) < _AHEAD
+
+    def _note_arrival(self, at_ns: MonoNs) -> None:
+        if self._seen_ns is not None:
+            self._interval += (min(seconds(at_ns - self._seen_ns), 1024.0) - self._interval) / 8
+        self._seen_ns = at_ns
+
+    def _hold(self, at_ns: MonoNs, offset: float) -> Decision:
+        """The sample is too far off to be slewed; when it has been so for the stepout, measure anew and step."""
+        self._ignored += 1
+        self._stray(at_ns, offset)
+        if self._policy.overdue(at_ns):
+            self._engine.restart(self._engine.estimate().frequency_sigma)
+        return self._decide(0.0)
+
+    def _stray(self, at_ns: MonoNs, deviation: float) -> None:
+        self._strays = [*self._strays[1 - _STRAYS :], abs(deviation)]
+        if self._disagreement() > self._limit():
+            self._settled_ns, self._settled = None, 0
+            self._lock.happen(LockEvent.STRAYED, at_ns, f"the reference disagrees by {deviation:+.6f} s")
+
+    def _disagreement(self) -> float:
+        return max(self._strays) if len(self._strays) >= _STRAYS else 0.0
+
+    def _limit(self) -> float:
+        """holdover_limit; where the reference itself isn't that good (no pulses), twice the bound that it allowed."""
+        return max(self._settings.holdover_limit, 2 * self._settled_bound)
+
+    def _adopt(self, sample: Sample, sigma: float, verdict: Verdict) -> float:
+        """The engine has changed its estimate: decide on a step (returned, seconds), the lock, and what the bound starts from."""
+        at_ns = sample.at_ns
+        step = 0.0
+        if verdict is Verdict.ACQUIRED:
+            step = self._step(at_ns)
+            self._disturbance, self._settled_ns, self._settled = 0.0, None, 0
+            self._acquired_ns = at_ns
+        estimate = self._engine.estimate()
+        root = min(_LARGEST, abs(sample.root_dispersion) + (abs(sample.delay) + abs(sample.root_delay)) / 2)
+        spread = abs(estimate.lag) + COVERAGE * estimate.sigma + root
+        self._anchor = _Anchor(at_ns, spread, estimate.frequency_sigma)
+        if self._panic is None:
+            self._settle(at_ns, estimate, sigma, sample.source)
+        return step
+
+    def _step(self, at_ns: MonoNs) -> float:
+        offset = self._engine.estimate().offset
+        if not self._policy.steps(offset):
+            return 0.0
+        refusal = self._policy.refuses(offset)
+        if refusal:
+            self._panic = refusal
+            self._lock.happen(LockEvent.REFUSED, at_ns, refusal)
+            return 0.0
+        self._engine.stepped(offset)
+        self._policy.stepped()
+        self._steps += 1
+        return offset
+
+    def _settle(self, at_ns: MonoNs, estimate: Estimate, sigma: float, source: str) -> None:
+        """Locked is a clock whose residual offset stays within some sigmas for some seconds, and whose samples are as good as stated."""
+        noise = max(sigma, estimate.jitter)
+        bound, _ = self._bound()
+        near = estimate.frequency_known and abs(estimate.offset) + abs(estimate.lag) <= self._settings.lock_ratio * noise
+        good = estimate.jitter <= _NOISIER * sigma or bound <= self._settings.holdover_limit
+        if not (near and good):
+            self._settled_ns, self._settled = None, 0
+            return
+        self._settled_ns = at_ns if self._settled_ns is None else self._settled_ns
+        self._settled += 1
+        if self._settled < _LOCK_SAMPLES or seconds(at_ns - self._settled_ns) < self._settings.lock_seconds:
+            return
+        self._policy.locked()
+        self._settled_bound = bound
+        event = LockEvent.SETTLED_NETWORK if self._network else LockEvent.SETTLED
+        self._lock.happen(event, at_ns, f"{source} agrees within {self._settings.lock_ratio:g} sigma of {noise:.3g} s")
+        if self._acquired_ns is not None and seconds(at_ns - self._acquired_ns) >= 4 * estimate.time_constant:
+            self._history.note(at_ns, estimate.frequency, estimate.time_constant)
+
+    def _lost(self, at_ns: MonoNs, reference: ReferenceHealth) -> str:
+        if not self._network and not reference.usable:
+            return reference.reason or "the reference clock can't be used"
+        silence = max(self._settings.silence, 4 * self._interval)
+        if self._seen_ns is not None and seconds(at_ns - self._seen_ns) > silence:
+            return f"no sample for {silence:.0f} s"
+        return ""
+
+    def _bound(self) -> tuple[float, float]:
+        """Error bound (seconds) and its rate (s/s) now."""
+        residual = abs(self._engine.estimate().offset)
+        if self._anchor is None or self._now is None:
+            return UNKNOWN_BOUND + residual, 0.0
+        age = max(0.0, seconds(self._now - self._anchor.at_ns))
+        grown, rate = self._history.growth(age, self._anchor.frequency_sigma)
+        return residual + self._anchor.spread + grown + self._disagreement() + self._disturbance + self._resolution, rate
+
+    def _decide(self, step: float) -> Decision:
+        now = self._now if self._now is not None else MonoNs(0)
+        steering = self._engine.command(now)
+        bound, rate = self._bound()
+        if bound > self._limit():
+            text = f"the error bound passed the limit of {self._limit():.3g} s"
+            self._lock.happen(LockEvent.LIMIT, now, text)
+        estimate = self._engine.estimate()
+        changed = self._panic is None and (step != 0.0 or steering != self._in_force)
+        self._in_force = steering
+        return Decision(
+            steering=Steering(steering.frequency, steering.phase_rate, step) if changed else None,
+            state=self._lock.state,
+            in_specification=self._lock.state in _CLAIMING and bound <= self._settings.holdover_limit,
+            offset=estimate.offset,
+            sigma=estimate.sigma,
+            error_bound=bound,
+            bound_rate=rate,
+            frequency=estimate.frequency,
+            transitions=self._lock.take(),
+            panic=self._panic,
+        )
