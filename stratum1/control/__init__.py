@@ -17,6 +17,7 @@ from .model import (
     Status,
     StatusSource,
     TimeStatus,
+    alarms,
     without_exact_position,
 )
 from .series import RecentSeries, SeriesPoint
@@ -39,6 +40,7 @@ __all__ = [
     "Status",
     "StatusSource",
     "TimeStatus",
+    "alarms",
     "status_json",
     "without_exact_position",
 ]

@@ -29,6 +29,7 @@ __all__ = [
     "Status",
     "StatusSource",
     "TimeStatus",
+    "alarms",
     "without_exact_position",
 ]
 
@@ -270,3 +271,17 @@ def without_exact_position(status: Status) -> Status:
     exact = status.gnss.position
     coarse = Position(round(exact.latitude, 1), round(exact.longitude, 1), round(exact.altitude, -2))
     return replace(status, gnss=replace(status.gnss, position=coarse))
+
+
+def alarms(status: Status) -> tuple[str, ...]:
+    """Everything that needs a person now, as sentences with their remedy."""
+    found = list(status.refclock.alarms) if status.refclock else []
+    if status.gnss and status.gnss.line.error:
+        found.append(f"Receiver {status.gnss.line.device}: {status.gnss.line.error}")
+    if status.pps and status.pps.error:
+        found.append(f"Pulse {status.pps.device}: {status.pps.error}")
+    found += [f"Listener {each.listen_address}: {each.error}" for each in status.server.listeners if each.error]
+    expires = status.time.leap_file_expires
+    if expires is not None and expires <= status.time.utc:
+        found.append("The list of leap seconds has expired: update the tzdata package, or name a newer file in [clock] leap-seconds-file")
+    return tuple(dict.fromkeys(found))

@@ -1,5 +1,6 @@
 """The last quarter of an hour in memory, one point a second, for the live plots and for rates."""
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,8 +73,12 @@ class RecentSeries:
         points = self._points
         return {
             "at": [rfc3339(point.at, 3) for point in points],
-            "offset": [point.offset for point in points],
-            "frequency_ppm": [point.frequency_ppm for point in points],
-            "error_bound": [point.bound for point in points],
-            "jitter": [point.jitter for point in points],
+            "offset": [_finite(point.offset) for point in points],
+            "frequency_ppm": [_finite(point.frequency_ppm) for point in points],
+            "error_bound": [_finite(point.bound) for point in points],
+            "jitter": [_finite(point.jitter) for point in points],
         }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -28,6 +28,8 @@ def time_span(seconds: float | None, digits: int = 3) -> str:
     """A span in the unit that suits it: "1.25 µs". Unknown (None, not finite) is a dash."""
     if seconds is None or not math.isfinite(seconds):
         return _NONE
+    if seconds == 0:
+        return "0 s"
     size = abs(seconds)
     scale, unit = next((pair for pair in _UNITS if size >= 0.9995 * pair[0]), _UNITS[-1])
     value = seconds / scale
@@ -45,7 +47,7 @@ def parts_per(ppm: float | None) -> str:
     """A relative frequency with its sign: in ppm, in ppb below 0.1 ppm."""
     if ppm is None or not math.isfinite(ppm):
         return _NONE
-    text = f"{ppm * 1e3:+.2f} ppb" if abs(ppm) < 0.1 else f"{ppm:+.4f} ppm"
+    text = f"{ppm * 1e3:+.2f} ppb" if abs(ppm) < 0.1 else f"{ppm:+.3f} ppm"
     return text.replace("-", "−")
 
 

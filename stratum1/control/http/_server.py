@@ -1,0 +1,114 @@
+"""One listener of an application: started, stopped, and tried again while its address can't be had."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from ._sockets import ListenError, listening_socket, remove_socket
+
+__all__ = ["ControlServer"]
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes a connection beyond the limit at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+class ControlServer:
+    """Serves an application on a path ("/run/stratum1/control.sock") or on "host:port".
+
+    An address that can't be had is no reason not to serve time: it is reported through `report(kind, text)`, kept in `error`,
+    and tried again every `retry` seconds. At most `connections` at once.
+    """
+
+    def __init__(
+        self, app: web.Application, address: str, report: Callable[[str, str], None], *, retry: float = 30.0, connections: int = 128
+    ) -> None:
+        self._app = app
+        self._address = address
+        self._kind = "control" if address.startswith("/") else "web"
+        self._report = report
+        self._retry = retry
+        self._connections = connections
+        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._inode = 0
+        self._retrying: asyncio.Task[None] | None = None
+        self.error = ""
+
+    @property
+    def listening(self) -> bool:
+        """Whether the address is served now."""
+        return self._server is not None
+
+    async def start(self) -> bool:
+        """Begin to listen; whether it could. Raises nothing for an address that can't be had."""
+        # No access log: it would wear out an SD card and keep addresses that nobody asked for.
+        self._runner = web.AppRunner(
+            self._app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=20.0,
+            lingering_time=1.0,
+            shutdown_timeout=1.0,
+            max_line_size=2048,
+            max_field_size=4096,
+        )
+        await self._runner.setup()
+        if not await self._listen():
+            self._retrying = asyncio.create_task(self._try_again(), name=f"{self._kind}-listen")
+        return self.listening
+
+    async def stop(self) -> None:
+        """Stop listening, drop the streams, give others a second to finish."""
+        if self._retrying is not None:
+            self._retrying.cancel()
+            await asyncio.gather(self._retrying, return_exceptions=True)
+            self._retrying = None
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            if self._address.startswith("/"):
+                remove_socket(Path(self._address), self._inode)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _listen(self) -> bool:
+        try:
+            sock = listening_socket(self._address)
+        except ListenError as error:
+            if str(error) != self.error:
+                self.error = str(error)
+                self._report(self._kind, f"{self.error}; trying again every {self._retry:.0f} s")
+            return False
+        loop = asyncio.get_running_loop()
+        if sock.family == socket.AF_UNIX:
+            self._inode = os.stat(self._address).st_ino
+            self._server = await loop.create_unix_server(self._protocol, sock=sock)
+        else:
+            self._server = await loop.create_server(self._protocol, sock=sock)
+        if self.error:
+            self._report(self._kind, f"listening on {self._address} now")
+        self.error = ""
+        return True
+
+    async def _try_again(self) -> None:
+        while not self.listening:
+            await asyncio.sleep(self._retry)
+            await self._listen()
+
+    def _protocol(self) -> asyncio.Protocol:
+        assert self._runner is not None
+        server = self._runner.server
+        if server is None or len(server.connections) >= self._connections:
+            return _Refusal()
+        handler: asyncio.Protocol = server()
+        return handler
