@@ -105,6 +105,9 @@ class ReceiverConfig(_Model):
     protocol: Literal["auto", "nmea", "ubx"] = Field("auto", description="what the receiver speaks")
     refid: Annotated[str, AfterValidator(_refid)] = Field("GPS", description="reference ID served while locked")
     rollover_repair: bool = Field(True, description="move dates before the build date forward by multiples of 1024 weeks")
+    serial_delay: float | None = Field(
+        None, ge=0, le=2, description="seconds from pulse to first sentence; learned by itself, needed only where the server asks for it"
+    )
     pulse_delay: float = Field(0.0, ge=-0.1, le=0.1, description="seconds by which pulses arrive late (antenna cable: 5 ns a metre)")
     accuracy: float = Field(1e-6, gt=0, le=0.1, description="seconds of fixed error to assume of the pulse, part of the error bound")
 

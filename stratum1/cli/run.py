@@ -1,0 +1,102 @@
+"""`stratum1 run`: the daemon."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from stratum1.config import Config, ConfigError
+from stratum1.settings import DEFAULT_FILE, load_config, simulated_directory, simulation_overrides
+
+__all__ = ["run"]
+
+
+def run(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help=f"Configuration; {DEFAULT_FILE} if not given.")
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulated receiver and virtual clock, on loopback, without any privilege.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulated receiver's noise.")] = 1,
+    record: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the whole run for `stratum1 replay`.")] = None,
+) -> None:
+    """Run the server until it is told to end.
+
+    Exit status 0 after a clean end, 1 if it can't listen, 2 for a bad configuration, 78 when a step beyond the panic limit was refused.
+    """
+    overrides: dict[str, Any] = {}
+    if simulate:
+        directory = _private(simulated_directory())
+        overrides = simulation_overrides(directory)
+    file = config if config is not None or simulate else DEFAULT_FILE
+
+    def load() -> Config:
+        return load_config(file, overrides)
+
+    try:
+        settings = load()
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(_serve(settings, load, seed, _opened(record)))
+
+
+def _serve(settings: Config, load: Any, seed: int, record: TextIO | None) -> int:
+    from stratum1.daemon import EXIT_LISTEN, Daemon, DaemonError, RunOptions  # noqa: PLC0415 - half a second that a bad file need not cost
+    from stratum1.logs import configure  # noqa: PLC0415
+
+    configure(settings.log.level, settings.log.format)
+
+    async def main() -> int:
+        daemon = Daemon(RunOptions(settings, load, seed, record))
+        if sys.stdout.isatty() or (settings.receiver is not None and settings.receiver.device == "simulated"):
+            typer.echo(_welcome(settings))
+        return await daemon.run()
+
+    try:
+        return asyncio.run(main())
+    except DaemonError as error:
+        typer.echo(str(error), err=True)
+        return EXIT_LISTEN
+
+
+def _welcome(settings: Config) -> str:
+    ntp = settings.server[0].listen if settings.server else "(no listener)"
+    lines = [f"stratum1 serves NTP on {', '.join(each.listen for each in settings.server)}"]
+    if settings.web.enabled:
+        lines.append(f"  open    http://{settings.web.listen.replace('[::]', 'localhost')}/")
+    lines += [
+        f"  ask     stratum1 query {ntp.replace('[::]', 'localhost')}",
+        f"  status  stratum1 status --socket {settings.control.socket}",
+        "  end     Ctrl-C",
+    ]
+    return "\n".join(lines)
+
+
+def _private(directory: Path) -> Path:
+    """A directory of our own that nobody else can write to, or an end with the reason."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = directory.lstat()
+    except OSError as error:
+        typer.echo(f"{directory}: can't be made: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
+    if status.st_uid != os.getuid() or not directory.is_dir() or directory.is_symlink():
+        typer.echo(f"{directory}: belongs to somebody else; set XDG_RUNTIME_DIR to a directory of yours", err=True)
+        raise typer.Exit(1)
+    directory.chmod(0o700)
+    return directory
+
+
+def _opened(path: Path | None) -> TextIO | None:
+    if path is None:
+        return None
+    try:
+        return path.open("w", encoding="utf-8", buffering=1)
+    except OSError as error:
+        typer.echo(f"{path}: can't be written: {error.strerror}", err=True)
+        raise typer.Exit(2) from None

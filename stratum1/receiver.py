@@ -1,0 +1,110 @@
+"""The shells at the upper end: opens the receiver's line and its pulse as configured, real or simulated, behind one face."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import ReceiverConfig
+from .gnss.serial_reader import LineState, SerialReader
+from .gnss.simulated import SimulatedReceiver
+from .pps import EdgeSource, GpioEdges, PpsReader, PpsReport
+from .pps.events import Edge, EdgeKind
+from .pps.simulated import SimulatedPulse
+from .simulation.truth import SimulatedTruth
+from .timescale import MonoNs, UtcNs
+
+__all__ = ["Receiver", "SimulationSettings", "raw_now"]
+
+_PHASE = 0.1
+"""Seconds by which simulated true time differs from what the virtual clock starts with."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """What the simulated receiver is made of. seed: of all its noise; directory: where its pseudo-terminal gets a lasting name."""
+
+    seed: int
+    directory: Path
+
+
+def raw_now() -> MonoNs:
+    """CLOCK_MONOTONIC_RAW."""
+    return MonoNs(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
+
+
+class Receiver:
+    """Serial line and pulse of one receiver. The callbacks come from threads of their own and must return soon."""
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        simulation: SimulationSettings | None,
+        on_bytes: Callable[[bytes, MonoNs], None],
+        on_line: Callable[[LineState], None],
+        on_edge: Callable[[Edge], None],
+    ) -> None:
+        self.config = config
+        self._simulated: SimulatedReceiver | None = None
+        self._pulse: EdgeSource | None = None
+        device = config.device
+        if simulation is not None:
+            truth = _truth(simulation.seed)
+            self._simulated = SimulatedReceiver(truth, simulation.seed, simulation.directory)
+            device = self._simulated.path
+        if config.pps == "simulated" and simulation is not None:
+            self._pulse = SimulatedPulse(truth, on_edge, simulation.seed + 1)
+        elif config.pps != "none":
+            self._pulse = _pulse_source(config, on_edge)
+        baud = config.baud
+        self._line = SerialReader(device, "auto" if isinstance(baud, str) else baud, on_bytes, on_line, raw_now)
+
+    def start(self) -> None:
+        """Begin to listen; a device that is not there yet is waited for."""
+        if self._simulated is not None:
+            self._simulated.start()
+        self._line.start()
+        if self._pulse is not None:
+            self._pulse.start()
+
+    def stop(self) -> None:
+        """Release both devices."""
+        self._line.stop()
+        if self._pulse is not None:
+            self._pulse.stop()
+        if self._simulated is not None:
+            self._simulated.stop()
+
+    def pulse_report(self) -> PpsReport | None:
+        """The pulse's state, None where sentences alone give the time."""
+        return self._pulse.report() if self._pulse is not None else None
+
+    def plugs(self) -> Mapping[str, Callable[[], None]]:
+        """What can be pulled and put back, by name; nothing on a real receiver."""
+        if self._simulated is None:
+            return {}
+        simulated = self._simulated
+        plugs = {
+            "unplug": simulated.unplug,
+            "replug": simulated.replug,
+            "lose-fix": simulated.lose_fix,
+            "regain-fix": simulated.regain_fix,
+            "silence": simulated.pause,
+            "speak": simulated.resume,
+        }
+        if isinstance(self._pulse, SimulatedPulse):
+            plugs |= {"pause-pulse": self._pulse.pause, "resume-pulse": self._pulse.resume}
+        return plugs
+
+
+def _truth(seed: int) -> SimulatedTruth:
+    """Simulated true time: starts at the host's idea of it, then goes its own way at a rate and phase that nobody is told."""
+    host = UtcNs(time.clock_gettime_ns(time.CLOCK_REALTIME))
+    return SimulatedTruth(seed, host, raw_now(), phase=_PHASE)
+
+
+def _pulse_source(config: ReceiverConfig, on_edge: Callable[[Edge], None]) -> EdgeSource:
+    edge = EdgeKind(config.pps_edge)
+    if config.pps.startswith("gpiochip"):
+        return GpioEdges(config.pps, on_edge, edge)
+    return PpsReader(config.pps, on_edge, edge)

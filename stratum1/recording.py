@@ -1,0 +1,203 @@
+"""A recording: the pipeline's inputs and what it made of them, one JSON array a line, after a header that holds its settings.
+
+Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance;
+o is the output that the input before it led to. Pure: text in, values out; nothing is believed unchecked, since recordings
+come with bug reports from strangers.
+"""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .clock import ClockLimits
+from .discipline import DisciplineSettings, DriftRecord
+from .inputs import DisturbedInput, EdgeInput, Input, LineInput, SerialInput, TickInput
+from .interchange import KernelClockId, Reading, Steering
+from .pipeline import PipelineSettings
+from .pps.events import Edge, EdgeKind
+from .refclock import RefClockSettings
+from .timescale import LeapTable, MonoNs, UtcNs
+
+__all__ = ["Header", "RecordedOutput", "RecordingError", "encode_header", "encode_input", "encode_output", "read_recording"]
+
+FORMAT = "stratum1-recording"
+VERSION = 1
+_LONGEST_LINE = 1 << 20
+
+
+class RecordingError(ValueError):
+    """A line of a recording is not what it should be; the message names the line, the field and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the pipeline was made of when the recording began. whole: it began with the daemon, so a replay must agree exactly."""
+
+    settings: PipelineSettings
+    limits: ClockLimits
+    drift: DriftRecord | None
+    leaps: LeapTable | None
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedOutput:
+    """The steering that the recorded daemon put into force after the input before."""
+
+    steering: Steering
+
+
+def encode_header(header: Header) -> str:
+    """The first line, without its newline."""
+    settings = asdict(header.settings)
+    settings["refclock"]["refid"] = header.settings.refclock.refid.hex()
+    document = {
+        FORMAT: VERSION,
+        "whole": header.whole,
+        "settings": settings,
+        "limits": asdict(header.limits),
+        "drift": asdict(header.drift) if header.drift else None,
+        "leaps": asdict(header.leaps) if header.leaps else None,
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+def encode_input(event: Input) -> str:
+    """One input as a line, without its newline. Raises TypeError for decoded events, which have no bytes to keep."""
+    row: list[object]
+    match event:
+        case SerialInput():
+            row = ["s", event.reading.at_ns, event.reading.clock_ns, base64.b64encode(event.data).decode()]
+        case LineInput():
+            row = ["l", event.at_ns, event.is_open, event.text]
+        case EdgeInput():
+            e = event.edge
+            row = ["e", event.reading.at_ns, event.reading.clock_ns, e.kind, e.sequence, e.stamp_ns, e.clock, e.missed]
+        case TickInput():
+            row = ["t", event.reading.at_ns, event.reading.clock_ns]
+        case DisturbedInput():
+            row = ["d", event.at_ns, event.offset]
+        case _:
+            raise TypeError(f"{type(event).__name__} is not recorded")
+    return json.dumps(row, separators=(",", ":"))
+
+
+def encode_output(steering: Steering) -> str:
+    """A steering as a line, without its newline."""
+    return json.dumps(["o", steering.frequency, steering.phase_rate, steering.step])
+
+
+def read_recording(lines: Iterable[str]) -> Iterator[Header | Input | RecordedOutput]:
+    """The header, then inputs and outputs in their order. Raises RecordingError at the first line that is wrong.
+
+    A last line without its newline was cut by a power failure or a full disk, and is left out.
+    """
+    number = 0
+    for number, line in enumerate(lines, 1):
+        try:
+            if number == 1:
+                yield _header(_json(line))
+            elif line.endswith("\n"):
+                yield _row(_json(line))
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            what = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
+            raise RecordingError(f"line {number}: {what}") from None
+    if number == 0:
+        raise RecordingError("line 1: the recording is empty")
+
+
+def _json(line: str) -> Any:
+    if len(line) > _LONGEST_LINE:
+        raise ValueError(f"longer than {_LONGEST_LINE} characters")
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error})") from None
+
+
+def _header(document: Any) -> Header:
+    if not isinstance(document, dict) or document.get(FORMAT) != VERSION:
+        raise ValueError(f'not a recording of this version (expected "{FORMAT}": {VERSION})')
+    settings = _table(document, "settings")
+    refclock = dict(_table(settings, "refclock"))
+    refclock["refid"] = bytes.fromhex(refclock["refid"])
+    refclock["edge"] = EdgeKind(refclock["edge"])
+    refclock["delays"] = {str(k): _finite(v, "delays") for k, v in _table(refclock, "delays").items()}
+    drift, leaps = document["drift"], document["leaps"]
+    floor = settings["floor"]
+    return Header(
+        settings=PipelineSettings(
+            discipline=DisciplineSettings(**_table(settings, "discipline")),
+            refclock=RefClockSettings(**refclock),
+            floor=None if floor is None else UtcNs(_whole(floor, "floor")),
+            repair=bool(settings["repair"]),
+        ),
+        limits=ClockLimits(**_table(document, "limits")),
+        drift=DriftRecord(**_table(document, "drift")) if drift is not None else None,
+        leaps=_leap_table(leaps) if leaps is not None else None,
+        whole=bool(document["whole"]),
+    )
+
+
+def _leap_table(leaps: Any) -> LeapTable:
+    starts = tuple(UtcNs(_whole(v, "leaps.starts")) for v in leaps["starts"])
+    offsets = tuple(_whole(v, "leaps.offsets") for v in leaps["offsets"])
+    if not starts or len(starts) != len(offsets) or list(starts) != sorted(starts):
+        raise ValueError("leaps: starts and offsets must be equally many, at least one, ascending")
+    return LeapTable(starts, offsets, UtcNs(_whole(leaps["expires"], "leaps.expires")))
+
+
+def _row(row: Any) -> Input | RecordedOutput:
+    if not isinstance(row, list) or not row:
+        raise ValueError("expected a JSON array")
+    match row:
+        case ["s", at, clock, str(data)]:
+            return SerialInput(_reading(at, clock), _bytes(data))
+        case ["l", at, bool(is_open), str(text)]:
+            return LineInput(MonoNs(_whole(at, "at")), is_open, text)
+        case ["e", at, clock, kind, sequence, stamp, source, missed]:
+            edge = Edge(
+                EdgeKind(kind), _whole(sequence, "sequence"), _whole(stamp, "stamp"), KernelClockId(source), _whole(missed, "missed")
+            )
+            return EdgeInput(_reading(at, clock), edge)
+        case ["t", at, clock]:
+            return TickInput(_reading(at, clock))
+        case ["d", at, offset]:
+            return DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
+        case ["o", frequency, phase_rate, step]:
+            return RecordedOutput(Steering(_finite(frequency, "frequency"), _finite(phase_rate, "phase_rate"), _finite(step, "step")))
+    raise ValueError(f"unknown kind of line or wrong number of fields: {str(row)[:60]}")
+
+
+def _reading(at: object, clock: object) -> Reading:
+    return Reading(MonoNs(_whole(at, "at")), UtcNs(_whole(clock, "clock")))
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"data: not base64 ({error})") from None
+
+
+def _table(of: Any, key: str) -> dict[str, Any]:
+    value = of[key]
+    if not isinstance(value, dict):
+        raise TypeError(f"{key}: must be an object")
+    return value
+
+
+def _whole(value: object, field: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
+        raise ValueError(f"{field}: must be a whole number of 64 bits, not {str(value)[:40]}")
+    return value
+
+
+def _finite(value: object, field: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{field}: must be a finite number, not {str(value)[:40]}")
+    return float(value)

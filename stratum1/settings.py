@@ -1,0 +1,67 @@
+"""Reads the configuration file and lays it over what the named HAT says of itself."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .config import Config, ConfigError, parse_config
+from .hw import HatError, hat_defaults
+
+__all__ = ["DEFAULT_FILE", "load_config", "simulated_directory", "simulation_overrides"]
+
+DEFAULT_FILE = Path("/etc/stratum1/stratum1.toml")
+
+
+def simulated_directory() -> Path:
+    """Where a simulated run keeps its socket and state: $XDG_RUNTIME_DIR/stratum1, else /tmp/stratum1-UID."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "stratum1" if runtime else Path(f"/tmp/stratum1-{os.getuid()}")  # noqa: S108 - made 0700, owner checked
+
+
+def simulation_overrides(directory: Path) -> dict[str, Any]:
+    """What `--simulate` lays over the configuration: simulated receiver, virtual clock, loopback only, no privilege needed."""
+    listeners = ["127.0.0.1:11123"]
+    if Path("/proc/net/if_inet6").exists():  # a host without IPv6 has no ::1
+        listeners.append("[::1]:11123")
+    return {
+        "receiver": {"device": "simulated", "pps": "simulated", "baud": "auto"},
+        "clock": {"control": "virtual", "state-directory": str(directory)},
+        "server": [{"listen": listen} for listen in listeners],
+        "web": {"listen": "127.0.0.1:8080"},
+        "control": {"socket": str(directory / "control.sock")},
+    }
+
+
+def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration in force: defaults, below the HAT's data, below the file, below `overrides`. None for path: no file.
+
+    Raises ConfigError that names the file, the key, the value and what is allowed.
+    """
+    text, name = "", "(defaults)"
+    if path is not None:
+        name = str(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{name}: can't be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{name}: not UTF-8 text: {error}") from None
+    return parse_config(text, name, _under_hat(text, name, overrides or {}))
+
+
+def _under_hat(text: str, name: str, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The overrides, with the HAT's data added for keys that the file leaves out."""
+    try:
+        receiver = tomllib.loads(text).get("receiver")
+    except tomllib.TOMLDecodeError:
+        return overrides  # told by parse_config, with its place
+    if not isinstance(receiver, dict) or not isinstance(hat := receiver.get("hat"), str):
+        return overrides
+    try:
+        defaults = hat_defaults(hat)
+    except HatError as error:
+        raise ConfigError(f'{name}: receiver.hat = "{hat}": {error}') from None
+    missing = {key: value for key, value in defaults.items() if key not in receiver}
+    return {**overrides, "receiver": {**missing, **overrides.get("receiver", {})}}

@@ -1,0 +1,169 @@
+"""Gathers the rooms' reports into `Status`, the one picture that everything shown is made from."""
+
+from .config import Config, ReceiverConfig
+from .control.model import (
+    DisciplineStatus,
+    EventRecord,
+    GnssStatus,
+    LineStatus,
+    ListenerStatus,
+    LockStatus,
+    NextLeap,
+    PpsStatus,
+    RefclockStatus,
+    SerialDelay,
+    ServerStatus,
+    SourceStatus,
+    TimeStatus,
+)
+from .gnss.events import FixMode
+from .gnss.serial_reader import LineState
+from .interchange import TimeState
+from .ntp import refid_text
+from .pipeline import PipelineReport
+from .pps import PpsReport
+from .refclock import EdgeVerdict
+from .server import Counters, ServerResponse
+from .timekeeper import Timekeeper
+from .timescale import LeapTable, MonoNs, UtcNs
+
+__all__ = [
+    "event_record",
+    "gnss_status",
+    "listener_status",
+    "lock_status",
+    "pps_status",
+    "refclock_status",
+    "server_status",
+    "source_status",
+]
+
+__all__ += ["discipline_status", "time_status"]
+
+_ANSWERS = frozenset(ServerResponse) - {ServerResponse.IGNORE}
+
+
+def lock_status(report: PipelineReport, state: TimeState, now_raw: MonoNs) -> LockStatus:
+    """The lock; its `since` is told on our own clock, which knows best."""
+    since = UtcNs(state.bound_at - (now_raw - report.since))
+    return LockStatus(report.state, since, report.reason, state.in_specification)
+
+
+def time_status(report: PipelineReport, state: TimeState, keeper: Timekeeper, leaps: LeapTable | None, panic_limit: float) -> TimeStatus:
+    """What is served."""
+    decision, now = report.decision, state.bound_at
+    plan = state.leap_plan
+    return TimeStatus(
+        utc=now,
+        stratum=state.stratum,
+        refid=refid_text(state.refid, state.stratum) if state.synchronised else "",
+        leap=state.leap,
+        offset=report.discipline.last_offset,
+        sigma=decision.sigma if decision and report.samples else None,
+        error_bound=state.error_bound,
+        bound_rate=state.bound_rate,
+        root_delay=state.root_delay,
+        root_dispersion=state.root_dispersion_at(now),
+        frequency_ppm=keeper.clock.frequency * 1e6,
+        reference_time=state.reference_time if report.samples else None,
+        precision=state.precision,
+        tai_offset=leaps.tai_offset(now) if leaps else None,
+        leap_file_expires=leaps.expires if leaps else None,
+        next_leap=NextLeap(plan.at, plan.sign, plan.tai_offset) if plan else None,
+        clock=keeper.clock.name,
+        steps=report.steps,
+        accumulated_steps=keeper.accumulated_steps,
+        step_limit=panic_limit,
+    )
+
+
+def discipline_status(report: PipelineReport) -> DisciplineStatus:
+    """The engine."""
+    engine = report.discipline
+    known = report.samples > 0
+    return DisciplineStatus(engine.engine, engine.time_constant, engine.jitter if known else None, engine.wander * 1e6 if known else None)
+
+
+def gnss_status(report: PipelineReport, config: ReceiverConfig, line: LineState | None) -> GnssStatus:
+    """The receiver."""
+    fix = report.fix
+    shown = LineStatus(line.open, line.device, line.baud, line.error) if line else LineStatus(False, config.device, None, "")
+    return GnssStatus(
+        line=shown,
+        mode=fix.mode if fix else FixMode.UNKNOWN,
+        satellites_used=fix.satellites_used if fix else 0,
+        satellites_seen=fix.satellites_seen if fix else 0,
+        utc=fix.time if fix else None,
+        trusted=bool(fix and fix.trusted),
+        position=fix.position if fix else None,
+        dop=fix.dop if fix else None,
+        rollovers=fix.rollovers if fix else 0,
+        sentences=report.gnss.sentences,
+        rejects={str(reason): count for reason, count in report.gnss.rejects.items()},
+        satellites=report.satellites,
+    )
+
+
+def pps_status(pulse: PpsReport, last_edge: UtcNs | None) -> PpsStatus:
+    """The pulse; `last_edge` on our own clock."""
+    failed = pulse.state.value == "failed"
+    return PpsStatus(
+        pulse.source, pulse.state.value, pulse.pulses, pulse.missed, pulse.jitter, last_edge, error=pulse.text if failed else ""
+    )
+
+
+def refclock_status(report: PipelineReport) -> RefclockStatus:
+    """Numbering, gates and learned delays."""
+    clock = report.refclock
+    delays = tuple(SerialDelay(e.sentence, e.delay, e.spread, e.samples) for e in clock.delays)
+    refused = {v: clock.verdicts.get(v, 0) for v in EdgeVerdict if v not in (EdgeVerdict.USED, EdgeVerdict.OTHER_EDGE)}
+    label = "numbered" if clock.second is not None else "not numbered yet"
+    health = tuple(h.text for h in report.health.values() if h.alarm)
+    return RefclockStatus(
+        usable=clock.health.usable,
+        reason=clock.health.reason,
+        label=label,
+        delays=delays,
+        pulse_width=clock.width,
+        rejected={str(verdict): count for verdict, count in refused.items()},
+        alarms=(*clock.alarms, *health),
+    )
+
+
+def listener_status(address: str, counters: Counters) -> ListenerStatus:
+    """One listener's counters."""
+    answered = sum(count for record, count in counters.records.items() if record.response in _ANSWERS)
+    return ListenerStatus(
+        listen_address=address,
+        data_plane="python",
+        received=counters.received,
+        answered=answered - counters.response_send_errors,
+        accepted=counters.accepted,
+        denied=counters.denied,
+        ignored=counters.ignored,
+        rate_limited=counters.rate_limited,
+        response_send_errors=counters.response_send_errors,
+        nts_received=counters.nts_received,
+        nts_accepted=counters.nts_accepted,
+        nts_denied=counters.nts_denied,
+        nts_rate_limited=counters.nts_rate_limited,
+        nts_nak=counters.nts_nak,
+        versions={str(version): count for version, count in sorted(counters.by_version.items())},
+        reasons={str(reason): count for reason, count in counters.by_reason.items()},
+    )
+
+
+def server_status(counters: dict[str, Counters]) -> ServerStatus:
+    """All listeners."""
+    return ServerStatus.of(*(listener_status(address, each) for address, each in counters.items()))
+
+
+def source_status(config: Config) -> tuple[SourceStatus, ...]:
+    """The [[source]] tables, which this version checks and shows but does not ask."""
+    text = "inert: network sources come with a later version"
+    return tuple(SourceStatus(source.mode, source.address, text) for source in config.source)
+
+
+def event_record(at: UtcNs, kind: str, text: str) -> EventRecord:
+    """A line of the event log."""
+    return EventRecord(at, kind, text)
