@@ -112,7 +112,8 @@ def test_pulled_plug_stops_the_pulses_and_the_count() -> None:
     assert collector.edges.empty()
     pulse.resume()
     edge = collector.take(1)[0]
-    assert (edge.kind, edge.sequence, edge.missed) == (EdgeKind.ASSERT, last.sequence + 1, 0)
+    assert (edge.kind, edge.sequence) == (EdgeKind.ASSERT, last.sequence + 1 + edge.missed)
+    assert edge.missed <= 2  # of eight: none, unless this machine held the thread up
     pulse.stop()
     assert pulse.report().state is PpsState.STOPPED
 
