@@ -1,5 +1,6 @@
 """The host's own clock, steered by clock_adjtime(2) and by nobody else."""
 
+import math
 import time
 from dataclasses import replace
 from types import TracebackType
@@ -157,7 +158,10 @@ class KernelClock:
         """Stop whatever else pulls at the clock: adjtime(3)'s slew, and the rest of a PLL offset, which only a PLL takes back."""
         self._adjust(Timex(Adj.OFFSET_SINGLESHOT))
         self._adjust(Timex(Adj.STATUS | Adj.NANO | Adj.OFFSET, status=Sta.PLL | Sta.FREQHOLD | Sta.UNSYNC))
-        self._adjust(Timex(Adj.STATUS | Adj.MAXERROR | Adj.ESTERROR, status=Sta.UNSYNC, maxerror=16_000_000, esterror=16_000_000))
+        # turning the PLL off resets the whole status in the kernel, the choice of nanoseconds too, so that is made again
+        worst = microseconds_up(math.inf)
+        modes = Adj.STATUS | Adj.NANO | Adj.MAXERROR | Adj.ESTERROR
+        self._adjust(Timex(modes, status=Sta.UNSYNC, maxerror=worst, esterror=worst))
 
     def _run_at(self, rate: float) -> None:
         tick, freq = split_rate(rate, self._tolerance)

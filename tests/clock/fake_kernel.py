@@ -34,6 +34,8 @@ class FakeKernel:
         if Adj.SETOFFSET in modes:
             self._step(timex, modes)
         if Adj.STATUS in modes:
+            if self.state.status & Sta.PLL and not timex.status & Sta.PLL:
+                self._set(status=(self.state.status & ~0xFFFF) | Sta.UNSYNC)
             self._set(status=(self.state.status & ~WRITABLE) | (timex.status & WRITABLE))
         if Adj.NANO in modes:
             self._set(status=self.state.status | Sta.NANO)

@@ -121,6 +121,7 @@ import subprocess, sys
 from pathlib import Path
 from stratum1.clock import StateError, StateFile
 place = Path(sys.argv[1])
+subprocess.run(["mount", "--make-rprivate", "/"], check=False, capture_output=True)  # refused in a chroot, whose mounts are private
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], check=True)
 file = StateFile(place / "learned")
 file.save({"delay": 0.1})
@@ -131,11 +132,14 @@ for content in ({"text": "x" * 100_000}, {"delay": 0.2}):
         file.save(content)
     except StateError as error:
         print(error, file.load(), [path.name for path in place.iterdir()])
+subprocess.run(["umount", place], check=True)
 """
 
 
 def test_a_full_and_a_read_only_medium_lose_nothing_and_name_the_remedy(tmp_path: Path) -> None:
-    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    namespace = (
+        ["unshare", "--mount", "--propagation=unchanged"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    )
     command = [*namespace, sys.executable, "-c", FULL_THEN_READ_ONLY, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     full, read_only = done.stdout.splitlines()

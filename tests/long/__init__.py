@@ -1,0 +1,1 @@
+"""Tests that take minutes or need the host's clock to themselves."""
