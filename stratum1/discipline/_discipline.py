@@ -84,7 +84,8 @@ class Discipline:
             return self._hold(sample.at_ns, offset)
         expected = self._engine.estimate().offset
         verdict = self._engine.update(sample.at_ns, offset, sigma)
-        self._lock.happen(LockEvent.SAMPLE, sample.at_ns, f"samples of {sample.source} arrive")
+        if self._panic is None:
+            self._lock.happen(LockEvent.SAMPLE, sample.at_ns, f"samples of {sample.source} arrive")
         self._network = sample.stratum > 0
         if verdict in (Verdict.USED, Verdict.ACQUIRED):
             self._strays.clear()
