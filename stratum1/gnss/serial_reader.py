@@ -221,7 +221,7 @@ def _link(entry: Path) -> str:
 
 def explain_line_error(error: Exception, device: str) -> str:
     """What went wrong with a line, and what a person can do about it."""
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    number = _error_number(error)
     name = Path(os.path.realpath(device)).name
     if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
         return f"{device} is not there: plug the receiver in, or enable the UART (enable_uart=1 in config.txt) and check the name."
@@ -238,6 +238,14 @@ def explain_line_error(error: Exception, device: str) -> str:
     if number == errno.EIO:
         return f"{device} was unplugged or closed at its other end; it is opened again when it is back."
     return f"{device} failed ({error}); it is opened again."
+
+
+def _error_number(error: Exception) -> int | None:
+    """The errno; pyserial puts some of them into a text, but they stay with the exception that it caught."""
+    for one in (error, error.__context__):
+        if one is not None and one.args and isinstance(one.args[0], int):
+            return one.args[0]
+    return None
 
 
 def _no_rate(device: str, received: int) -> str:
