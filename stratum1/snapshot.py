@@ -99,7 +99,7 @@ def gnss_status(report: PipelineReport, config: ReceiverConfig, line: LineState 
         dop=fix.dop if fix else None,
         rollovers=fix.rollovers if fix else 0,
         sentences=report.gnss.sentences,
-        rejects={str(reason): count for reason, count in report.gnss.rejects.items()},
+        rejects={reason.value: count for reason, count in report.gnss.rejects.items()},
         satellites=report.satellites,
     )
 
