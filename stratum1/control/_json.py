@@ -10,7 +10,7 @@ from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from stratum1.timescale import UtcNs, rfc3339
 
-from .model import Status
+from .model import Status, alarms
 
 __all__ = ["status_json"]
 
@@ -18,9 +18,11 @@ _Encoder = Callable[[Any], Any]
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """The picture as values that json.dumps takes with allow_nan=False; the API's shape (docs: /api/v1/status)."""
-    encoded: dict[str, Any] = _encoder(Status)(status)
-    return encoded
+    """The picture as values that json.dumps takes with allow_nan=False: the shape of /api/v1/status.
+
+    "alarms" is added: every sentence that needs a person.
+    """
+    return {**_encoder(Status)(status), "alarms": list(alarms(status))}
 
 
 @cache
