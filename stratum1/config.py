@@ -56,7 +56,7 @@ def _listen_address(text: str) -> str:
 
 
 def _pps_source(text: str) -> str:
-    if text in ("simulated", "none") or re.fullmatch(r"/dev/\S+", text) or re.fullmatch(r"gpiochip\d+:\d+", text):
+    if text in ("simulated", "none") or re.fullmatch(r"/\S+", text) or re.fullmatch(r"gpiochip\d+:\d+", text):
         return text
     raise ValueError('must be a device ("/dev/pps0"), a GPIO line ("gpiochip0:18"), "simulated" or "none"')
 

@@ -273,7 +273,7 @@ class Daemon:
         except ClockError as error:
             self._early_problem(str(error))
             return None
-        self._loop.add_reader(watch.fileno(), lambda: self.keeper.clock_was_set() if watch.cancelled() else None)
+        self._loop.add_reader(watch.fileno(), lambda: self.keeper.publish() if watch.cancelled() else None)
         return watch
 
     async def _start_control(self) -> None:

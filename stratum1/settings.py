@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .config import Config, ConfigError, parse_config
+from .config import Config, ConfigError, parse_config, split_address
 from .hw import HatError, hat_defaults
 
 __all__ = ["DEFAULT_FILE", "load_config", "simulated_directory", "simulation_overrides"]
@@ -20,18 +20,29 @@ def simulated_directory() -> Path:
     return Path(runtime) / "stratum1" if runtime else Path(f"/tmp/stratum1-{os.getuid()}")  # noqa: S108 - made 0700, owner checked
 
 
-def simulation_overrides(directory: Path) -> dict[str, Any]:
-    """What `--simulate` lays over the configuration: simulated receiver, virtual clock, loopback only, no privilege needed."""
+def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any]:
+    """What `--simulate` lays over the configuration: simulated receiver, virtual clock, loopback only, no privilege needed.
+
+    below: the file's own configuration, whose ports are kept where anybody may open them (else 11000 is added).
+    """
     listeners = ["127.0.0.1:11123"]
     if Path("/proc/net/if_inet6").exists():  # a host without IPv6 has no ::1
         listeners.append("[::1]:11123")
+    if below is not None:
+        listeners = [_on_loopback(each.listen) for each in below.server]
     return {
         "receiver": {"device": "simulated", "pps": "simulated", "baud": "auto"},
         "clock": {"control": "virtual", "state-directory": str(directory)},
         "server": [{"listen": listen} for listen in listeners],
-        "web": {"listen": "127.0.0.1:8080"},
+        "web": {"listen": _on_loopback(below.web.listen) if below is not None else "127.0.0.1:8080"},
         "control": {"socket": str(directory / "control.sock")},
     }
+
+
+def _on_loopback(listen: str) -> str:
+    host, port = split_address(listen)
+    port += 11000 if port < 1024 else 0
+    return f"[::1]:{port}" if ":" in host and host != "::" else f"127.0.0.1:{port}"
 
 
 def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Config:

@@ -79,6 +79,8 @@ class Timekeeper:
         self._note = note
         self._panic = panic
         self._recorder = recorder
+        self._epoch = clock.epoch
+        self._rate = clock.frequency
         self._ticked = clock.reading()
         self._save_at = self._ticked.at_ns + _FIRST_SAVE
         self._save_problem = ""
@@ -100,8 +102,9 @@ class Timekeeper:
                 self.clock.steer(steering)
             except ClockError as error:
                 self._note(Note(self._ticked.at_ns, "clock", True, str(error)))
-            if steering.step:
-                self._ticked = self.clock.reading()
+            self._rate = steering.frequency + steering.phase_rate
+            self._epoch += steering.step != 0.0
+            self._ticked = self.clock.reading()
             self.publish()
         for note in output.notes:
             self._note(note)
@@ -119,20 +122,20 @@ class Timekeeper:
             self.save()
 
     def publish(self) -> None:
-        """Publish what is served from now on, with fresh mappings."""
+        """Publish what is served from now on, with fresh mappings; notices that somebody else set the clock meanwhile."""
         self.cell.publish(self._state(self.clock.reading()))
+        if self.clock.epoch != self._epoch:
+            self._was_set()
 
-    def clock_was_set(self) -> None:
-        """Somebody (or our own step) set CLOCK_REALTIME: find out by how much our clock is off now, and republish."""
-        if self.clock.name == "kernel":
-            now = self.clock.reading()
-            elapsed = now.at_ns - self._ticked.at_ns
-            expected = self._ticked.clock_ns + elapsed + round(elapsed * self.clock.frequency)
-            jump = (now.clock_ns - expected) / NS
-            if abs(jump) > _JUMP:
-                self._ticked = now
-                self.feed(DisturbedInput(now.at_ns, -jump))
-        self.publish()
+    def _was_set(self) -> None:
+        """Find out by how much our clock is off now. A virtual clock stays as it is: only its mapping was void, and is new already."""
+        self._epoch = self.clock.epoch
+        now = self.clock.reading()
+        elapsed = now.at_ns - self._ticked.at_ns
+        jump = (now.clock_ns - self._ticked.clock_ns - elapsed - round(elapsed * self._rate)) / NS
+        self._ticked = now
+        if self.clock.name == "kernel" and abs(jump) > _JUMP:
+            self.feed(DisturbedInput(now.at_ns, -jump))
 
     def save(self) -> None:
         """Write what was learned; a disk that is full or read-only is told once and changes nothing else."""

@@ -1,6 +1,7 @@
 """`stratum1 record` and `stratum1 replay`: a bug report is a recording."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,26 +11,29 @@ import typer
 from stratum1.recording import RecordingError
 from stratum1.replay import Replayed, replay_lines
 
+from .client import ControlClient, ControlError
+from .paths import ConfigOption, SocketOption, find_socket
+
 __all__ = ["record", "replay"]
 
 
 def record(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the recording goes; must not exist.")],
     seconds: Annotated[float, typer.Option(min=1.0, max=86_400.0, metavar="S", help="How long to record.")] = 60.0,
-    socket: Annotated[Path | None, typer.Option(metavar="PATH", help="Control socket of the daemon.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration that names the socket.")] = None,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Record the running daemon's inputs (serial bytes, edges, clock readings) and its steering.
 
     A recording holds where the antenna is. Exit status 1 if no daemon answers, 2 if the file can't be written.
     """
-    from .client import ControlClient, ControlError, find_socket  # noqa: PLC0415
-
+    until = time.monotonic() + seconds
     try:
-        client = ControlClient(find_socket(socket, config))
         with file.open("xb") as out:
-            for chunk in client.stream("/api/v1/record", seconds):
+            for chunk in ControlClient(find_socket(socket, config)).stream("POST", "/api/v1/record"):
                 out.write(chunk)
+                if time.monotonic() >= until:  # a chunk comes at least once a second
+                    break
     except ControlError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

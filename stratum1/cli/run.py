@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
@@ -28,14 +29,13 @@ def run(
 
     Exit status 0 after a clean end, 1 if it can't listen, 2 for a bad configuration, 78 when a step beyond the panic limit was refused.
     """
-    overrides: dict[str, Any] = {}
-    if simulate:
-        directory = _private(simulated_directory())
-        overrides = simulation_overrides(directory)
     file = config if config is not None or simulate else DEFAULT_FILE
+    directory = _private(simulated_directory()) if simulate else None
 
     def load() -> Config:
-        return load_config(file, overrides)
+        if directory is None:
+            return load_config(file)
+        return load_config(file, simulation_overrides(directory, load_config(file) if file is not None else None))
 
     try:
         settings = load()
@@ -45,7 +45,7 @@ def run(
     raise typer.Exit(_serve(settings, load, seed, _opened(record)))
 
 
-def _serve(settings: Config, load: Any, seed: int, record: TextIO | None) -> int:
+def _serve(settings: Config, load: Callable[[], Config], seed: int, record: TextIO | None) -> int:
     from stratum1.daemon import EXIT_LISTEN, Daemon, DaemonError, RunOptions  # noqa: PLC0415 - half a second that a bad file need not cost
     from stratum1.logs import configure  # noqa: PLC0415
 
