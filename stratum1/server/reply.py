@@ -10,6 +10,7 @@ be checked: version 4 gets a crypto-NAK (RFC 5905, section 9.2: the header and f
 get silence. No reply is ever longer than its request.
 """
 
+import math
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -153,8 +154,11 @@ def check_state(state: TimeState) -> None:
     if not 0 <= state.stratum <= 16:
         raise ValueError(f"stratum: {state.stratum} is not within 0 to 16")
     for name in ("root_delay", "error_bound", "bound_rate"):
-        if not 0 <= getattr(state, name) < float("inf"):
+        if not 0 <= getattr(state, name) < math.inf:
             raise ValueError(f"{name}: {getattr(state, name)} is not a finite number of at least 0")
+    for mapping in (state.realtime, state.monotonic):
+        if mapping is not None and not math.isfinite(mapping.rate):
+            raise ValueError(f"mapping of {mapping.source}: its rate is {mapping.rate}")
 
 
 class Responder:
@@ -195,6 +199,9 @@ class Responder:
         if known:  # rounded up and never 0: the bound is a promise
             dispersion = ntp_short(self._state.root_dispersion_at(transmit_time)) or NtpShort(1)
         leap_bits, stratum, precision, root_delay, refid, reference = self._synchronised if known else self._unsynchronised
+        transmit = ntp_timestamp(transmit_time)
+        if known and self._state.reference_time > transmit_time:  # clients refuse a reference from the future (RFC 5905, A.5.1.1)
+            reference = transmit
         _, poll, origin = request_fields(request)
         return pack_header(
             (
@@ -208,7 +215,7 @@ class Responder:
                 reference,
                 origin,
                 ntp_timestamp(receive_time),
-                ntp_timestamp(transmit_time),
+                transmit,
             )
         )
 

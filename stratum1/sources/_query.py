@@ -68,12 +68,7 @@ def _resolve(target: Target) -> list[_Address]:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise QueryError(f"{target.host}: the name can't be resolved ({error})") from error
-    # with type SOCK_DGRAM only these two families come, and their addresses are tuples that start with host and port
-    return [
-        (family, (str(address[0]), int(address[1]), *address[2:]))
-        for family, _, _, _, address in found
-        if family in (socket.AF_INET, socket.AF_INET6)
-    ]
+    return [(family, (str(address[0]), int(address[1]), *address[2:])) for family, _, _, _, address in found]
 
 
 def _exchange(family: socket.AddressFamily, address: tuple[str, int] | tuple[str, int, int, int], timeout: float) -> Measurement:

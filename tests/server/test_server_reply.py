@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from served_states import LOCKED, NOW
 
-from stratum1.interchange import Leap, TimeState
+from stratum1.interchange import KernelClockId, Leap, Mapping, TimeState
 from stratum1.ntp import ExtensionField, Mac, Mode, Packet, parse
 from stratum1.server import MAX_HOLD_NS, MAX_REQUEST, Outcome, Record, ServerReason, ServerResponse, check_state, reply
 from stratum1.timescale import NS, NtpTimestamp, UtcNs, ntp_short_seconds, ntp_timestamp, utc_from_ntp
@@ -175,6 +175,12 @@ def test_times_that_contradict_each_other_are_not_sent(held: int) -> None:
     assert outcome == (Record(4, ServerReason.STALE, ServerResponse.IGNORE), None)
 
 
+def test_the_reference_time_is_never_after_the_reply() -> None:
+    # an update may bear a time ahead of a clock that is being slewed back
+    packet = answer(state=replace(LOCKED, reference_time=UtcNs(SENT + 1000)))
+    assert packet.reference == packet.transmit == ntp_timestamp(SENT)
+
+
 def test_after_2036_the_next_era_is_served() -> None:
     later = UtcNs(2_085_978_497 * NS)  # one second into era 1
     state = replace(LOCKED, bound_at=later, valid_until=UtcNs(later + NS), reference_time=UtcNs(later - 2 * NS))
@@ -280,6 +286,8 @@ def test_whatever_comes_the_reply_is_silence_or_valid_and_no_longer(request: byt
         ({"error_bound": float("nan")}, "error_bound"),
         ({"error_bound": float("inf")}, "error_bound"),
         ({"bound_rate": -1.0}, "bound_rate"),
+        ({"realtime": Mapping(0, KernelClockId.REALTIME, NOW, NOW, float("nan"))}, "mapping of realtime"),
+        ({"monotonic": Mapping(0, KernelClockId.MONOTONIC, 0, NOW, float("inf"))}, "mapping of monotonic"),
     ],
 )
 def test_a_state_that_no_reply_can_be_made_from_is_our_own_mistake(changes: dict[str, Any], named: str) -> None:
