@@ -4,6 +4,7 @@ No I/O; the only randomness is seeded.
 """
 
 from ._loops import Claim, Loop, SampleLoop
+from ._pipeline_loop import PipelineLoop
 from ._run import SETTLING, Row, SimulationResult, quantile, simulate
 from ._scenarios import SCENARIOS, Scenario, Series, series
 from ._world import MISSING, Noise, World
@@ -16,6 +17,7 @@ __all__ = [
     "Claim",
     "Loop",
     "Noise",
+    "PipelineLoop",
     "Row",
     "SampleLoop",
     "Scenario",

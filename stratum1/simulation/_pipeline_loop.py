@@ -1,0 +1,46 @@
+"""The daemon's own pipeline as a loop: it numbers the pulses by the receiver's sentences, gates them, and disciplines the clock."""
+
+from stratum1.clock import ClockLimits
+from stratum1.discipline import DisciplineSettings, DriftRecord
+from stratum1.gnss.events import Event
+from stratum1.inputs import EdgeInput, GnssInput, TickInput
+from stratum1.interchange import KernelClockId, Reading, Steering
+from stratum1.pipeline import Pipeline, PipelineSettings
+from stratum1.pps.events import Edge, EdgeKind
+from stratum1.timescale import UtcNs
+
+from ._loops import Claim
+
+__all__ = ["PipelineLoop"]
+
+
+class PipelineLoop:
+    """See `Loop`. What it claims is what the server would serve."""
+
+    def __init__(self, limits: ClockLimits, settings: PipelineSettings | None = None, drift: DriftRecord | None = None) -> None:
+        self.pipeline = Pipeline(settings or PipelineSettings(DisciplineSettings()), limits, drift)
+        self._now: Reading | None = None
+        self._pulses = 0
+
+    def pulse(self, utc: UtcNs, edge: Reading) -> Steering | None:
+        """See `Loop.pulse`; the second is not looked at."""
+        del utc
+        self._pulses += 1
+        kernel_edge = Edge(EdgeKind.ASSERT, self._pulses, edge.clock_ns, KernelClockId.REALTIME, 0)
+        return self.pipeline.feed(EdgeInput(edge, kernel_edge)).steering
+
+    def tick(self, now: Reading, temperature: float | None) -> Steering | None:
+        """See `Loop.tick`; the temperature is not used by this engine."""
+        del temperature
+        self._now = now
+        return self.pipeline.feed(TickInput(now)).steering
+
+    def heard(self, now: Reading, events: tuple[Event, ...]) -> Steering | None:
+        """See `Loop.heard`."""
+        return self.pipeline.feed(GnssInput(now, events)).steering
+
+    def claim(self) -> Claim:
+        """See `Loop.claim`."""
+        assert self._now is not None, "a claim is asked for after the first tick"
+        served = self.pipeline.time_state(self._now, None, None)
+        return Claim(served.error_bound, served.bound_rate, served.state)
