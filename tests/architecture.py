@@ -35,14 +35,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "discipline": _VALUES | {"clock"},
     "pipeline": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "refclock", "selection", "sources"},
     "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock"},
+    "replay": _VALUES | {"inputs", "pipeline", "recording"},
+    "recorder": _VALUES | {"inputs", "recording"},
     "server": _VALUES | {"ntp", "nts", "dataplane"},
     "control": _VALUES | _EVENTS | {"config"},
     "metrics": _VALUES | {"control"},
     "history": _VALUES | {"control"},
     "web": _VALUES | {"control", "metrics"},
     "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "pipeline", "pps", "refclock", "selection"},
+    "settings": {"config", "hw"},
+    "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
+    "timekeeper": _VALUES | {"clock", "inputs", "pipeline", "recorder", "server"},
+    "snapshot": _VALUES | {"config", "control", "gnss", "ntp", "pipeline", "pps", "refclock", "server", "timekeeper"},
     "daemon": {ANYTHING},
     "cli": {ANYTHING},
+    "__main__": {"cli"},
 }
 """Room -> what it may import of us. The arrow of the map: time flows down, nothing below TimeState is imported above it."""
 
@@ -83,10 +90,14 @@ _PURE_ROOMS = {
     "discipline",
     "pipeline",
     "recording",
+    "replay",
     "simulation",
 }
 _PURE_MODULES = {
-    *("stratum1.gnss." + name for name in ("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "events")),
+    *(
+        "stratum1.gnss." + name
+        for name in ("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "_simulated_nmea", "events")
+    ),
     *("stratum1.pps." + name for name in ("events", "report")),
     "stratum1.server.reply",
     "stratum1.config",
