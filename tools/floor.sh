@@ -61,10 +61,10 @@ inside() {
     cd /src
     hash -r
     umount --lazy /old
-    local environment=(env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin HOME=/root LANG=C.UTF-8 CI="${CI:-}" PYTHONDONTWRITEBYTECODE=1)
+    local environment=(env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin HOME=/root LANG=C.UTF-8 CI="${CI:-}" PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1)
     "${environment[@]}" pip install --quiet --no-index --no-deps --no-build-isolation --break-system-packages --root-user-action=ignore .
     rm -rf build
-    # The program, not "python3 -m": the tree must not be on the path, the installed package is what is tested.
+    # Neither this nor what it starts (PYTHONSAFEPATH) has the tree on its path: the installed package is what is tested.
     "${environment[@]}" pytest -p no:cacheprovider --quiet --junitxml=/floor.xml "${ignored[@]/#/--ignore=}"
 }
 
