@@ -1,6 +1,7 @@
 """The command line's way to the daemon: HTTP over its Unix socket, with the standard library so that commands start fast."""
 
 import errno
+import grp
 import http.client
 import json
 import socket
@@ -89,7 +90,7 @@ class ControlClient:
 
     def _owner(self) -> str:
         try:
-            group = self._path.group()
+            group = grp.getgrgid(self._path.stat().st_gid).gr_name
         except (OSError, KeyError):
             return "you may not connect there; ask as the user that runs the daemon, or as root"
         return f"you may not connect there; join its group (`sudo usermod -aG {group} $USER`, then log in again), or ask as root"

@@ -78,6 +78,7 @@ class ControlServer:
             if self._address.startswith("/"):
                 remove_socket(Path(self._address), self._inode)
         if self._runner is not None:
+            await asyncio.sleep(0.01)  # a connection accepted at this very moment reaches the runner, which then closes it
             await self._runner.cleanup()
             self._runner = None
 
@@ -106,8 +107,7 @@ class ControlServer:
             await self._listen()
 
     def _protocol(self) -> asyncio.Protocol:
-        assert self._runner is not None
-        server = self._runner.server
+        server = self._runner.server if self._runner is not None else None
         if server is None or len(server.connections) >= self._connections:
             return _Refusal()
         handler: asyncio.Protocol = server()
