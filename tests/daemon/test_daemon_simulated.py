@@ -27,12 +27,13 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 def _command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(daemon.directory)}
-    return subprocess.run([sys.executable, "-m", "stratum1", *arguments], capture_output=True, text=True, env=environment, timeout=30)
+    argv = [sys.executable, "-m", "stratum1", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=30, check=False)
 
 
 def test_it_answers_within_three_seconds_and_says_that_it_does_not_know(daemon: Daemon) -> None:
     first = daemon.first.measurement  # type: ignore[attr-defined]
-    assert (first.leap, first.stratum, first.synchronised) == (3, 16, False) or (first.leap, first.stratum) == (3, 0)
+    assert (int(first.leap), first.stratum, first.synchronised) == (3, 0, False)
 
 
 def test_locked_it_serves_the_simulated_truth_as_stratum_1(daemon: Daemon) -> None:

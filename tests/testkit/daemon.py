@@ -33,11 +33,18 @@ class Daemon:
     """A running `stratum1 run`; directory is its XDG_RUNTIME_DIR, and what it prints goes to `log` there."""
 
     def __init__(
-        self, directory: Path, extra: str = "", arguments: tuple[str, ...] = ("--simulate",), spawn: Spawn = subprocess.Popen
+        self,
+        directory: Path,
+        extra: str = "",
+        *,
+        arguments: tuple[str, ...] = ("--simulate",),
+        spawn: Spawn = subprocess.Popen,
+        environment: dict[str, str] | None = None,
+        web: int = 0,
     ) -> None:
-        """extra: TOML added to the configuration; spawn: starts the process (for the fake devices)."""
+        """extra: TOML added to the configuration; spawn: starts the process (for fake devices); environment: added to ours; web: port."""
         self.ntp = free_port(socket.SOCK_DGRAM)
-        self.web = free_port(socket.SOCK_STREAM)
+        self.web = web or free_port(socket.SOCK_STREAM)
         self.directory = directory
         self.socket = directory / "stratum1" / "control.sock" if "--simulate" in arguments else directory / "control.sock"
         self.file = directory / "stratum1.toml"
@@ -46,15 +53,11 @@ class Daemon:
             f'[control]\nsocket = "{self.socket}"\n'
         )
         self.log = directory / "log"
-        environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory), **self.notify_environment()}
+        variables = {**os.environ, "XDG_RUNTIME_DIR": str(directory), **(environment or {})}
         argv = [sys.executable, "-m", "stratum1", "run", "-c", str(self.file), *arguments]
         with self.log.open("wb") as log:
-            self.process = spawn(argv, stdout=log, stderr=subprocess.STDOUT, env=environment)
+            self.process = spawn(argv, stdout=log, stderr=subprocess.STDOUT, env=variables)
         self.started = time.monotonic()
-
-    def notify_environment(self) -> dict[str, str]:
-        """What the service manager would set; nothing here."""
-        return {}
 
     def ask(self, timeout: float = 0.5) -> Answer:
         """One NTP query."""
@@ -113,11 +116,9 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def started(
-    directory: Path, extra: str = "", arguments: tuple[str, ...] = ("--simulate",), spawn: Spawn = subprocess.Popen
-) -> Iterator[Daemon]:
-    """A daemon that is ended in any case."""
-    daemon = Daemon(directory, extra, arguments, spawn)
+def started(directory: Path, extra: str = "", **options: Any) -> Iterator[Daemon]:
+    """A daemon (see there for the options) that is ended in any case."""
+    daemon = Daemon(directory, extra, **options)
     try:
         yield daemon
     finally:
