@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from testkit.daemon import started  # noqa: E402 - found only now
+from testkit.daemon import started
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _GOALS = {"cpu_percent": 1.0, "resident_mb": 100.0}
