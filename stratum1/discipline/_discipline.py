@@ -110,20 +110,20 @@ class Discipline:
     def disturbed(self, at_ns: MonoNs, offset: float | None) -> Decision:
         """Somebody else set the clock: measure anew, and say so.
 
-        offset: how far our clock jumped, seconds, positive forward; None if unknown.
+        offset: how far that put us off, reference minus our clock, seconds (a clock set 1 s forward: -1.0); None if unknown.
         The frequency learned so far is kept; the next measurement may step within the panic limit.
         """
         self._pass(at_ns)
         known = offset is not None and isfinite(offset)
         change = max(-_LARGEST, min(_LARGEST, offset)) if offset is not None and known else 0.0
-        self._engine.stepped(change)
+        self._engine.stepped(-change)
         self._engine.restart(self._engine.estimate().frequency_sigma)
         self._disturbance = self._disturbance + abs(change) if known else UNKNOWN_BOUND
         self._settled_ns, self._settled = None, 0
         self._strays.clear()
         self._policy.grant()
         self._in_force = None
-        size = f"by {change:+.6f} s" if known else "by an unknown amount"
+        size = f"by {-change:+.6f} s" if known else "by an unknown amount"
         self._lock.happen(LockEvent.DISTURBED, at_ns, f"somebody else set the clock {size}")
         return self._decide(0.0)
 

@@ -219,10 +219,11 @@ def test_long_holdover_comes_back_by_a_step_that_the_bound_allows(locked: Rig) -
 
 def test_clock_set_by_somebody_else_is_said_and_survived(locked: Rig) -> None:
     locked.error += 7.0
-    decision = locked.discipline.disturbed(MonoNs(locked.k * 10**9), 7.0)
+    decision = locked.discipline.disturbed(MonoNs(locked.k * 10**9), -7.0)
     assert decision.state is LockState.ACQUIRING
     assert "somebody else set the clock by +7.000000 s" in decision.transitions[0].reason
     assert decision.error_bound > 7.0
+    assert decision.offset == pytest.approx(-7.0, abs=1e-4), "the sign of an offset: ours is ahead"
     assert decision.steering is not None, "the other program may have touched the frequency too"
     locked.obey(decision)
     locked.run(40)
