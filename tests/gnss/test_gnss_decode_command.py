@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from testkit.runner import cli_runner
 
 from stratum1.cli.gnss import app as group
 from stratum1.cli.gnss import decode
@@ -16,7 +16,7 @@ app.add_typer(group, name="gnss")
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["gnss", "decode", *arguments])
+    result = cli_runner().invoke(app, ["gnss", "decode", *arguments])
     return result.exit_code, result.stdout, result.stderr
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from testkit.runner import cli_runner
 
 from stratum1.cli.simulate import simulate
 from stratum1.simulation import SCENARIOS, series
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 def test_json_has_the_figures_and_the_trace_every_second(files: tuple[Path, Path], tmp_path: Path) -> None:
     trace = tmp_path / "out.csv"
     arguments = ["--frequency", str(files[0]), "--pulses", str(files[1]), "--json", "--trace", str(trace)]
-    result = CliRunner().invoke(app, arguments)
+    result = cli_runner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
     assert set(figures) == {"rms", "p99", "max", "t1", "frequency_rms", "bound_coverage", "states"}
@@ -44,7 +44,7 @@ def test_json_has_the_figures_and_the_trace_every_second(files: tuple[Path, Path
 
 
 def test_text_for_people(files: tuple[Path, Path]) -> None:
-    result = CliRunner().invoke(app, ["--frequency", str(files[0]), "--pulses", str(files[1]), "--offset", "-5"])
+    result = cli_runner().invoke(app, ["--frequency", str(files[0]), "--pulses", str(files[1]), "--offset", "-5"])
     assert result.exit_code == 0, result.output
     assert "below 1 us       from second" in result.stdout
     assert "locked" in result.stdout
@@ -64,7 +64,7 @@ def test_text_for_people(files: tuple[Path, Path]) -> None:
 def test_bad_file_is_named_with_line_and_what_is_allowed(tmp_path: Path, content: str, expected: str) -> None:
     (tmp_path / "frequency").write_text("2e-5\n2e-5\n")
     (tmp_path / "pulses").write_text(content)
-    result = CliRunner().invoke(app, ["--frequency", str(tmp_path / "frequency"), "--pulses", str(tmp_path / "pulses")])
+    result = cli_runner().invoke(app, ["--frequency", str(tmp_path / "frequency"), "--pulses", str(tmp_path / "pulses")])
     assert result.exit_code == 2
     assert expected in result.stderr
 
@@ -81,7 +81,7 @@ def test_missing_binary_and_unwritable_files(tmp_path: Path) -> None:
         (["--frequency", str(good), "--pulses", str(good), "--offset", "nan"], "--offset nan: allowed"),
         (["--frequency", str(good), "--pulses", str(good), "--temperature", str(binary)], "binary: not a text file"),
     ):
-        result = CliRunner().invoke(app, arguments)
+        result = cli_runner().invoke(app, arguments)
         assert result.exit_code == 2, result.output
         assert expected in result.stderr
 
@@ -90,5 +90,5 @@ def test_nan_is_a_missing_pulse_but_no_frequency(tmp_path: Path) -> None:
     good, holes = tmp_path / "good", tmp_path / "holes"
     good.write_text("0\n0\n")
     holes.write_text("nan\n1e9\n")
-    assert CliRunner().invoke(app, ["--frequency", str(good), "--pulses", str(holes)]).exit_code == 0
-    assert CliRunner().invoke(app, ["--frequency", str(holes), "--pulses", str(good)]).exit_code == 2
+    assert cli_runner().invoke(app, ["--frequency", str(good), "--pulses", str(holes)]).exit_code == 0
+    assert cli_runner().invoke(app, ["--frequency", str(holes), "--pulses", str(good)]).exit_code == 2
