@@ -5,7 +5,7 @@ becomes of the steering.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .clock import ClockLimits, ClockStatus
 from .discipline import Decision, Discipline, DisciplineReport, DisciplineSettings, DriftRecord, Transition
@@ -196,8 +196,8 @@ class Pipeline:
                     notes.append(Note(event.at_ns, "receiver", event.alarm, event.text))
             sample = self._refclock.gnss(event, Reading(event.at_ns, UtcNs(reading.clock_ns - (reading.at_ns - event.at_ns))))
             if sample is not None:
-                output = self._observe(sample)
-        return Output(output.steering, (*notes, *output.notes), output.panic)
+                output = _joined(output, self._observe(sample))
+        return _joined(Output(notes=tuple(notes)), output)
 
     def _line(self, event: LineInput) -> Output:
         self._refclock.line(event.is_open, event.text)
@@ -214,9 +214,9 @@ class Pipeline:
         return self._decide(self._discipline.observe(sample), sample.at_ns)
 
     def _tick(self, reading: Reading) -> Output:
-        notes = self._gnss(self._decoder.poll(reading.at_ns), reading)
-        output = self._decide(self._discipline.tick(reading.at_ns, self._refclock.health(reading.at_ns)), reading.at_ns)
-        return Output(output.steering or notes.steering, (*notes.notes, *output.notes), output.panic or notes.panic)
+        output = self._gnss(self._decoder.poll(reading.at_ns), reading)
+        health = self._refclock.health(reading.at_ns)
+        return _joined(output, self._decide(self._discipline.tick(reading.at_ns, health), reading.at_ns))
 
     def _decide(self, decision: Decision, at_ns: MonoNs) -> Output:
         self._decision = decision
@@ -245,3 +245,11 @@ class Pipeline:
         if plan is None or plan.at - now > _LEAP_WARNING:
             return Leap.NONE
         return Leap.INSERT if plan.sign > 0 else Leap.DELETE
+
+
+def _joined(first: Output, second: Output) -> Output:
+    """Two outputs of one input: the later rates hold, both steps are made."""
+    steering = second.steering or first.steering
+    if first.steering is not None and second.steering is not None:
+        steering = replace(second.steering, step=first.steering.step + second.steering.step)
+    return Output(steering, (*first.notes, *second.notes), first.panic or second.panic)

@@ -9,7 +9,7 @@ from pathlib import Path
 from .clock import Clock, ClockError, ClockStatus
 from .clock.state import Drift, DriftFile, StateError, StateFile, save_floor
 from .inputs import DisturbedInput, Input, TickInput
-from .interchange import KernelClockId, Mapping, Reading, TimeState
+from .interchange import KernelClockId, Reading, TimeState
 from .pipeline import Note, Pipeline
 from .recorder import Recorder
 from .server import StateCell
@@ -82,6 +82,7 @@ class Timekeeper:
         self._epoch = clock.epoch
         self._rate = clock.frequency
         self._ticked = clock.reading()
+        self._monotonic = clock.mapping(KernelClockId.MONOTONIC)
         self._save_at = self._ticked.at_ns + _FIRST_SAVE
         self._save_problem = ""
         self.cell = StateCell(self._state(clock.reading()))
@@ -104,7 +105,7 @@ class Timekeeper:
                 self._note(Note(self._ticked.at_ns, "clock", True, str(error)))
             self._rate = steering.frequency + steering.phase_rate
             self._epoch += steering.step != 0.0
-            self._ticked = self.clock.reading()
+            self._renew()
             self.publish()
         for note in output.notes:
             self._note(note)
@@ -113,7 +114,7 @@ class Timekeeper:
 
     def tick(self) -> None:
         """The second hand."""
-        self._ticked = self.clock.reading()
+        self._renew()
         self.feed(TickInput(self._ticked))
         self.publish()
         self._announce(self.pipeline.clock_status(self.cell.current))
@@ -131,6 +132,7 @@ class Timekeeper:
         """Find out by how much our clock is off now. A virtual clock stays as it is: only its mapping was void, and is new already."""
         self._epoch = self.clock.epoch
         now = self.clock.reading()
+        self._monotonic = self.clock.mapping(KernelClockId.MONOTONIC)
         elapsed = now.at_ns - self._ticked.at_ns
         jump = (now.clock_ns - self._ticked.clock_ns - elapsed - round(elapsed * self._rate)) / NS
         self._ticked = now
@@ -158,8 +160,12 @@ class Timekeeper:
             self._note(Note(self._ticked.at_ns, "clock", True, str(error)))
 
     def _state(self, now: Reading) -> TimeState:
-        realtime: Mapping | None = self.clock.mapping(KernelClockId.REALTIME)
-        return self.pipeline.time_state(now, realtime, self.clock.mapping(KernelClockId.MONOTONIC))
+        return self.pipeline.time_state(now, self.clock.mapping(KernelClockId.REALTIME), self._monotonic)
+
+    def _renew(self) -> None:
+        """A fresh reading, and a mapping of MONOTONIC: its rate against ours changes only when we steer, so it may be a second old."""
+        self._ticked = self.clock.reading()
+        self._monotonic = self.clock.mapping(KernelClockId.MONOTONIC)
 
     def _announce(self, status: ClockStatus) -> None:
         try:

@@ -105,14 +105,19 @@ class HostClocks:
 
     def rate(self, newest: Pair) -> float:
         """How much faster than RAW MONOTONIC runs now (s/s), from the second before `newest`, or less where the rate has changed."""
-        since = self._changed
-        pairs = [pair for pair in self._pairs if pair.outer >= since]
-        far = [pair for pair in pairs if newest.outer - pair.outer >= _SHORTEST]
-        if not far:
+        near = far = None
+        for pair in reversed(self._pairs):
+            age = newest.outer - pair.outer
+            if pair.outer < self._changed:
+                break
+            if age < _SHORTEST:
+                continue
+            near, far = near or pair, pair
+            if age >= _BASELINE:
+                break
+        if near is None or far is None:
             return self._prior
-        old = [pair for pair in far if newest.outer - pair.outer >= _BASELINE]
-        slope = _slope(old[-1] if old else far[0], newest)
-        near = far[-1]
+        slope = _slope(far, newest)
         expected = near.inner + (newest.outer - near.outer) * (1 + slope)
         return slope if abs(newest.inner - expected) < _BEND else _slope(near, newest)
 
