@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CACHE := .cache
 # command:Debian package
-TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 busybox:busybox systemd-analyze:systemd chromium:chromium ntpdig:ntpsec-ntpdig
+TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 nsenter:util-linux systemd-analyze:systemd chromium:chromium
 
 .PHONY: help run test test-first test-floor test-long lint docs bench lock clean
 

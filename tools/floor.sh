@@ -7,7 +7,7 @@
 # (needs uidmap and a range in /etc/subuid).
 #
 # Left out here, because what they need is not in the root: tests/e2e (browser), tests/interop (peers),
-# tests/deploy/test_deploy_ansible.py (ansible), tests/docs (mkdocs). They run in the first lane.
+# tests/deploy/test_deploy_ansible.py (ansible). They run in the first lane.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
@@ -20,7 +20,7 @@ packages=(python3 python3-pip python3-setuptools python3-wheel
 options=(--variant=minbase --format=tar
     --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*')
-ignored=(tests/e2e tests/interop tests/docs tests/deploy/test_deploy_ansible.py)
+ignored=(tests/e2e tests/interop tests/deploy/test_deploy_ansible.py)
 
 key=$(printf '%s\n' "${packages[@]}" "${options[@]}" | sha256sum | cut -c1-16)
 cache=${STRATUM1_CACHE:-$PWD/.cache}
