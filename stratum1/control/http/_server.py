@@ -73,12 +73,11 @@ class ControlServer:
             await asyncio.gather(self._retrying, return_exceptions=True)
             self._retrying = None
         if self._server is not None:
-            self._server.close()
+            await _stop_accepting(self._server)
             self._server = None
             if self._address.startswith("/"):
                 remove_socket(Path(self._address), self._inode)
         if self._runner is not None:
-            await asyncio.sleep(0.01)  # a connection accepted at this very moment reaches the runner, which then closes it
             await self._runner.cleanup()
             self._runner = None
 
@@ -112,3 +111,14 @@ class ControlServer:
             return _Refusal()
         handler: asyncio.Protocol = server()
         return handler
+
+
+async def _stop_accepting(server: asyncio.Server) -> None:
+    """Close a server. A connection accepted at this very moment would find it closed and leak (asyncio's Server._attach): it is let
+    through first, and the runner closes it.
+    """
+    loop = asyncio.get_running_loop()
+    for sock in server.sockets:
+        loop.remove_reader(sock.fileno())
+    await asyncio.sleep(0.01)
+    server.close()
