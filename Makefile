@@ -34,7 +34,7 @@ lint: $(CACHE)/test.stamp ## ruff and mypy
 	$(BIN)/mypy
 
 docs: $(CACHE)/docs.stamp ## the book, built into site/ with warnings as errors
-	$(CACHE)/docs-venv/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(CACHE)/docs-venv/bin/python -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
 bench: $(CACHE)/test.stamp ## what the server costs (tests/bench)
