@@ -206,10 +206,24 @@ def parse_config(text: str, file: str, overrides: Mapping[str, Any] | None = Non
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    merged = _merge(data, overrides or {})
+    faults = _snake_case(merged)
     try:
-        return Config.model_validate(_merge(data, overrides or {}))
+        config = Config.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{file}: {_explain(detail)}" for detail in error.errors(include_url=False))) from None
+        faults += [_explain(detail) for detail in error.errors(include_url=False)]
+    if faults:
+        raise ConfigError("\n".join(f"{file}: {fault}" for fault in dict.fromkeys(faults)))
+    return config
+
+
+def _snake_case(data: Mapping[str, Any]) -> list[str]:
+    """Keys with an underscore: the models take them for Python's sake, the file does not have them."""
+    places: list[list[Any]] = [[key] for key in data]
+    for name, value in ((name, value) for name, value in data.items() if name in _known_keys([])):
+        tables = enumerate(value) if isinstance(value, list) else [(None, value)]
+        places += [[name, *([] if i is None else [i]), key] for i, table in tables if isinstance(table, Mapping) for key in table]
+    return [_explain({"loc": place, "type": "extra_forbidden"}) for place in places if "_" in place[-1]]
 
 
 def json_schema() -> dict[str, Any]:
@@ -219,12 +233,10 @@ def json_schema() -> dict[str, Any]:
 
 def render_toml(config: Config) -> str:
     """The configuration in force as TOML, defaults included; parse_config reads it back unchanged."""
-    lines: list[str] = []
-    for name, value in config.model_dump(by_alias=True).items():
-        tables = value if isinstance(value, tuple) else (value,) if value is not None else ()
-        if isinstance(value, tuple) and not value:
-            lines += [f"{name} = []"] if not lines else []
-        for table in tables:
+    tables_by_name = config.model_dump(by_alias=True)
+    lines = [f"{name} = []" for name, value in tables_by_name.items() if value == ()]  # a key at the top stands before every table
+    for name, value in tables_by_name.items():
+        for table in value if isinstance(value, tuple) else (value,) if value is not None else ():
             lines += ["", f"[[{name}]]" if isinstance(value, tuple) else f"[{name}]"]
             lines += [f"{key} = {_toml_value(item)}" for key, item in table.items() if item is not None]
     return "\n".join(lines).strip() + "\n"
@@ -286,7 +298,7 @@ def _known_keys(path: list[Any]) -> list[str]:
     schema = json_schema()
     node: dict[str, Any] = schema
     for part in path:
-        node = node["items"] if isinstance(part, int) else node["properties"][part]
+        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
         for option in node.get("anyOf", []):
             node = option if "$ref" in option else node
         while "$ref" in node:
