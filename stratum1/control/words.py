@@ -47,7 +47,7 @@ def parts_per(ppm: float | None) -> str:
     """A relative frequency with its sign: in ppm, in ppb below 0.1 ppm."""
     if ppm is None or not math.isfinite(ppm):
         return _NONE
-    text = f"{ppm * 1e3:+.2f} ppb" if abs(ppm) < 0.1 else f"{ppm:+.3f} ppm"
+    text = f"{ppm * 1e3:+.2f} ppb" if abs(ppm) < 0.1 else f"{ppm:+.3f} ppm" if abs(ppm) < 100 else f"{ppm:+.2f} ppm"
     return text.replace("-", "−")
 
 
