@@ -3,6 +3,7 @@
 from ._device import PpsDevice
 from ._errors import GpioSyntaxError, PpsError, PpsGoneError, PpsParseError, PpsPlatformError
 from ._gpio import GpioEdges, GpioLine, parse_gpio_line
+from ._probe import PpsProbe, probe_device
 from ._reader import PpsReader
 from ._source import EdgeCallback, EdgeSource
 from .events import Edge, EdgeKind
@@ -21,8 +22,10 @@ __all__ = [
     "PpsGoneError",
     "PpsParseError",
     "PpsPlatformError",
+    "PpsProbe",
     "PpsReader",
     "PpsReport",
     "PpsState",
     "parse_gpio_line",
+    "probe_device",
 ]
