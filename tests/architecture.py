@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
     "timekeeper": _VALUES | {"clock", "inputs", "pipeline", "recorder", "server"},
     "snapshot": _VALUES | {"config", "control", "gnss", "ntp", "pipeline", "pps", "refclock", "server", "timekeeper"},
+    "doctor": _VALUES | {"build_date", "clock", "config", "hw", "pps"},
     "daemon": {ANYTHING},
     "cli": {ANYTHING},
     "__main__": {"cli"},
