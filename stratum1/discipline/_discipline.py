@@ -238,7 +238,9 @@ class Discipline:
         self._policy.locked()
         self._settled_bound = bound
         event = LockEvent.SETTLED_NETWORK if self._network else LockEvent.SETTLED
-        self._lock.happen(event, at_ns, f"{source} agrees within {self._settings.lock_ratio:g} sigma of {noise:.3g} s")
+        name = "the network" if self._network else "the reference clock"
+        within = self._settings.lock_ratio * noise * 1e6
+        self._lock.happen(event, at_ns, f"{name} ({source}) has agreed within {within:.3g} us for {self._settings.lock_seconds:g} s")
         if self._acquired_ns is not None and seconds(at_ns - self._acquired_ns) >= 4 * estimate.time_constant:
             self._history.note(at_ns, estimate.frequency, estimate.time_constant)
 
