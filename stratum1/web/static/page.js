@@ -1,5 +1,5 @@
 // Keeps the page fresh: words come ready-made from the server, this file only puts them in place, runs the clock and draws.
-import { Plot, span, partsPer } from "./plot.js";
+import { Plot, relative, seconds } from "./plot.js";
 import { drawSky } from "./sky.js";
 
 const STALE_MS = 4000;
@@ -94,8 +94,8 @@ function show(view) {
 
 // --- plots and the stream --------------------------------------------------------------------------------------------------
 const plots = [
-  [new Plot(document.getElementById("plot-offset"), "--accent", span), "offset"],
-  [new Plot(document.getElementById("plot-frequency"), "--accent-2", partsPer), "frequency_ppm"],
+  [new Plot(document.getElementById("plot-offset"), "--accent", seconds), "offset"],
+  [new Plot(document.getElementById("plot-frequency"), "--accent-2", relative), "frequency_ppm"],
 ];
 
 async function history() {

@@ -2,25 +2,15 @@
 const WINDOW_MS = 900e3;
 const UNITS = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
 
-export function span(seconds, size = Math.abs(seconds)) {
-  const [scale, unit] = UNITS.find(([least]) => size >= 0.9995 * least) ?? UNITS[3];
-  return `${round(seconds / scale, size / scale)} ${unit}`;
-}
-
-export function partsPer(ppm, size = Math.abs(ppm)) {
-  return size < 0.1 ? `${round(ppm * 1e3, size * 1e3)} ppb` : `${round(ppm, size)} ppm`;
-}
-
-function round(value, size) {
-  const digits = size >= 100 ? 0 : size >= 10 ? 1 : 2;
-  return value.toFixed(digits).replace("-", "−").replace(/^−(0(\.0+)?)$/, "$1");
-}
+// The unit that suits the largest value on an axis, and its size: for seconds, and for relative frequencies in ppm.
+export const seconds = (size) => UNITS.find(([least]) => size >= least) ?? UNITS.at(-1);
+export const relative = (size) => (size < 0.1 ? [1e-3, "ppb"] : [1, "ppm"]);
 
 export class Plot {
-  constructor(canvas, colour, format) {
+  constructor(canvas, colour, units) {
     this.canvas = canvas;
     this.colour = colour;
-    this.format = format;
+    this.units = units;
     this.points = [];
     this.pointer = null;
     new ResizeObserver(() => this.draw()).observe(canvas);
@@ -51,7 +41,12 @@ export class Plot {
   range() {
     const values = this.points.map(([, v]) => v).filter((v) => v !== null);
     if (values.length === 0) return null;
-    let low = Math.min(...values), high = Math.max(...values);
+    // The latest third sets the scale: what happened before the lock would flatten it. Older values beyond it leave at the edge.
+    const latest = values.slice(-Math.max(10, Math.ceil(values.length / 3)));
+    let low = Math.min(...latest), high = Math.max(...latest);
+    const reach = Math.max(high - low, Math.abs(high) * 1e-6);
+    low = Math.max(Math.min(...values), low - reach);
+    high = Math.min(Math.max(...values), high + reach);
     const room = Math.max((high - low) * 0.1, Math.abs(high) * 1e-6, 1e-12);
     return [low - room, high + room];
   }
@@ -84,7 +79,8 @@ export class Plot {
     const left = Math.max(...labels.map((text) => pen.measureText(text).width)) + 8;
     const right = width - 6, top = 8, bottom = height - 20;
     const end = this.points.at(-1)[0];
-    const x = (t) => right - (end - t) / WINDOW_MS * (right - left);
+    const minutes = end - this.points[0][0] < 180e3 ? 3 : 15;
+    const x = (t) => right - (end - t) / (minutes * 60e3) * (right - left);
     const y = (v) => bottom - (v - low) / (high - low) * (bottom - top);
     pen.lineWidth = 1;
     ticks.forEach((tick, i) => {
@@ -94,41 +90,43 @@ export class Plot {
       pen.textAlign = "right";
       pen.fillText(labels[i], left - 6, y(tick));
     });
-    this.times(pen, colours, x, top, bottom, end);
+    this.times(pen, colours, x, top, bottom, end, minutes);
     pen.strokeStyle = colours[this.colour];
     pen.lineWidth = 1.5;
     pen.lineJoin = "round";
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, top, right - left, bottom - top);
+    pen.clip();
     for (const run of runs(this.points)) line(pen, run.map(([t, v]) => [x(t), y(v)]));
-    this.reading(pen, colours, x, y, left, right);
+    pen.restore();
+    this.reading(pen, colours, x, y, left, right, (v) => this.label(v, size, step / 20));
   }
 
   // Ticks of one axis share a unit; the finer the step, the more digits.
   label(tick, size, step) {
-    if (this.format === span) {
-      const [scale, unit] = UNITS.find(([least]) => size >= least) ?? UNITS[3];
-      return `${trim(tick / scale, step / scale)} ${unit}`;
-    }
-    return size < 0.1 ? `${trim(tick * 1e3, step * 1e3)} ppb` : `${trim(tick, step)} ppm`;
+    const [scale, unit] = this.units(size);
+    return `${trim(tick / scale, step / scale)} ${unit}`;
   }
 
-  times(pen, colours, x, top, bottom, end) {
-    const narrow = x(end) - x(end - WINDOW_MS) < 260;
-    for (let minutes = 15; minutes >= 0; minutes -= 5) {
+  times(pen, colours, x, top, bottom, end, span) {
+    const narrow = x(end) - x(end - span * 60e3) < 260;
+    for (let minutes = span; minutes >= 0; minutes -= span > 3 ? 5 : 1) {
       const at = Math.round(x(end - minutes * 60e3)) + 0.5;
       pen.strokeStyle = colours["--grid"];
       line(pen, [[at, top], [at, bottom]]);
-      if (narrow && minutes % 15) continue;
-      pen.textAlign = minutes === 0 ? "right" : minutes === 15 ? "left" : "center";
+      if (narrow && minutes % span) continue;
+      pen.textAlign = minutes === 0 ? "right" : minutes === span ? "left" : "center";
       pen.fillStyle = colours["--quiet"];
       pen.fillText(minutes ? `−${minutes} min` : "now", at, bottom + 12);
     }
   }
 
-  reading(pen, colours, x, y, left, right) {
+  reading(pen, colours, x, y, left, right, words) {
     if (this.pointer === null || this.pointer < left || this.pointer > right) return;
     const known = this.points.filter(([, v]) => v !== null);
     const [t, v] = known.reduce((best, each) => Math.abs(x(each[0]) - this.pointer) < Math.abs(x(best[0]) - this.pointer) ? each : best);
-    const text = `${new Date(t).toISOString().slice(11, 19)}  ${this.format(v)}`;
+    const text = `${new Date(t).toISOString().slice(11, 19)}  ${words(v)}`;
     const room = pen.measureText(text).width + 12;
     const at = Math.min(Math.max(x(t) - room / 2, left), right - room);
     pen.fillStyle = colours[this.colour];
