@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from stratum1.config import Config, ConfigError
 from stratum1.settings import DEFAULT_FILE, load_config, simulated_directory, simulation_overrides
 
 __all__ = ["run"]
+
+_SWITCH = 5e-4
+"""Seconds that a busy thread keeps the interpreter to itself: a page being made must not hold up a client's reply for 5 ms."""
 
 
 def run(
@@ -50,6 +54,7 @@ def _serve(settings: Config, load: Callable[[], Config], seed: int, record: Text
     from stratum1.logs import configure  # noqa: PLC0415
 
     configure(settings.log.level, settings.log.format)
+    sys.setswitchinterval(_SWITCH)
 
     async def main() -> int:
         daemon = Daemon(RunOptions(settings, load, seed, record))
@@ -66,12 +71,13 @@ def _serve(settings: Config, load: Callable[[], Config], seed: int, record: Text
 
 def _welcome(settings: Config) -> str:
     ntp = settings.server[0].listen if settings.server else "(no listener)"
+    program = "stratum1" if shutil.which("stratum1") else os.path.relpath(sys.argv[0])  # not on the path in a virtual environment
     lines = [f"stratum1 serves NTP on {', '.join(each.listen for each in settings.server)}"]
     if settings.web.enabled:
         lines.append(f"  open    http://{settings.web.listen.replace('[::]', 'localhost')}/")
     lines += [
-        f"  ask     stratum1 query {ntp.replace('[::]', 'localhost')}",
-        f"  status  stratum1 status --socket {settings.control.socket}",
+        f"  ask     {program} query {ntp.replace('[::]', 'localhost')}",
+        f"  status  {program} status --socket {settings.control.socket}",
         "  end     Ctrl-C",
     ]
     return "\n".join(lines)
