@@ -94,7 +94,6 @@ class Pipeline:
         self._health: dict[str, Health] = {}
         self._state_since = MonoNs(0)
         self._state_reason = "started"
-        self._stepped_at = MonoNs(0)
         self._steps = 0
         self._samples = 0
         self._last_sample: Sample | None = None
@@ -107,16 +106,13 @@ class Pipeline:
             case GnssInput():
                 return self._gnss(list(event.events), event.reading)
             case EdgeInput():
-                sample = None
-                if event.reading.at_ns > self._stepped_at:  # a stamp from before a step is of another clock
-                    sample = self._refclock.edge(event.edge, event.reading)
-                return self._observe(sample)
+                return self._observe(self._refclock.edge(event.edge, event.reading))
             case TickInput():
                 return self._tick(event.reading)
             case LineInput():
                 return self._line(event)
             case DisturbedInput():
-                self._stepped_at = event.at_ns
+                self._refclock.clock_stepped(event.at_ns)
                 output = self._decide(self._discipline.disturbed(event.at_ns, event.offset), event.at_ns)
                 note = Note(event.at_ns, "clock", True, f"another program set the clock by {-event.offset:+.6f} s: it is measured anew")
                 return Output(output.steering, (note, *output.notes), output.panic)
@@ -197,13 +193,15 @@ class Pipeline:
             sample = self._refclock.gnss(event, Reading(event.at_ns, UtcNs(reading.clock_ns - (reading.at_ns - event.at_ns))))
             if sample is not None:
                 output = _joined(output, self._observe(sample))
+                if output.steering is not None and output.steering.step:  # the rest was read off the clock as it was before
+                    self._refclock.clock_stepped(reading.at_ns)
         return _joined(Output(notes=tuple(notes)), output)
 
     def _line(self, event: LineInput) -> Output:
         self._refclock.line(event.is_open, event.text)
         if not event.is_open:
             self._decoder.reset()
-            self._fix = None
+            self._fix = self._sky = None
         return Output(notes=(Note(event.at_ns, "receiver", not event.is_open, event.text),))
 
     def _observe(self, sample: Sample | None) -> Output:
@@ -225,7 +223,7 @@ class Pipeline:
         steering = decision.steering
         if steering is not None and steering.step:
             self._steps += 1
-            self._stepped_at = at_ns
+            self._refclock.clock_stepped(at_ns)
             notes.append(Note(at_ns, "step", False, f"the clock is stepped by {steering.step:+.6f} s"))
         if decision.panic:
             notes.append(Note(at_ns, "panic", True, decision.panic))

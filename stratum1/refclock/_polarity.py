@@ -44,6 +44,6 @@ class PulseWidth:
 
     @property
     def symmetric(self) -> bool:
-        """Whether the pulse lasts about half a second or its other edge is unseen, so that its width can't tell."""
+        """Whether the pulse is seen to last about half a second, so that its width can't tell."""
         width = self.seconds
-        return width is None or 0.4 <= width <= 0.6
+        return width is not None and 0.4 <= width <= 0.6
