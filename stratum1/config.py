@@ -247,7 +247,7 @@ def _toml_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    escaped = "".join(f"\\u{ord(c):04x}" if ord(c) < 0x20 or ord(c) == 0x7F else "\\" + c if c in '"\\' else c for c in str(value))
+    escaped = "".join("\\" + c if c in '"\\' else c if c.isprintable() else f"\\U{ord(c):08x}" for c in str(value))
     return f'"{escaped}"'
 
 
@@ -284,7 +284,8 @@ def _shown(value: object) -> str:
 def _key_name(path: list[Any]) -> str:
     name = ""
     for part in path:
-        name += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if name else str(part)
+        word = str(part) if re.fullmatch(r"[A-Za-z0-9_-]+", str(part)) else _toml_value(str(part))  # quoted, as TOML itself wants it
+        name += f"[{part + 1}]" if isinstance(part, int) else f".{word}" if name else word
     return name
 
 
