@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 __all__ = [
     "ClockConfig",
@@ -80,7 +80,32 @@ def _refid(text: str) -> str:
     raise ValueError('must be one to four printable ASCII characters, such as "GPS" or "PPS" (RFC 5905, figure 12)')
 
 
+def _absolute(text: str) -> str:
+    if text.startswith("/") and text.strip() == text:
+        return text
+    raise ValueError('must be a path from the root, as "/var/lib/stratum1"')
+
+
+def _device(text: str) -> str:
+    return text if text == "simulated" else _absolute(text)
+
+
+def _host(text: str) -> str:
+    """A name or an address, with :port or without; an IPv6 address with a port in brackets."""
+    host = text
+    if text.startswith("[") or text.count(":") == 1:
+        host, _ = split_address(text)
+    if re.fullmatch(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%\w+)?", host):
+        return text
+    raise ValueError(
+        'must be a name or an IP address, with ":port" where it is not the default, as "ntp.example.org" or "[2001:db8::1]:123"'
+    )
+
+
 Listen = Annotated[str, AfterValidator(_listen_address)]
+File = Annotated[str, AfterValidator(_absolute)]
+Flag = Annotated[bool, Strict()]  # "yes" and 1 are mistakes, not flags
+Number = Annotated[float, Strict()]
 
 
 class _Model(BaseModel):
@@ -93,7 +118,9 @@ class ReceiverConfig(_Model):
     """[receiver]: the stratum 0 reference. Without this table the server lives on its [[source]] tables."""
 
     hat: str | None = Field(None, description="name of a HAT in hw/hats; the keys below override its data")
-    device: str = Field("/dev/gnss0", description='serial line, any tty or pseudo-terminal; "simulated" for the built-in receiver')
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "/dev/gnss0", description='serial line, any tty or pseudo-terminal; "simulated" for the built-in receiver'
+    )
     baud: Annotated[int | str, AfterValidator(_baud)] = Field("auto", description='bits per second, or "auto" to detect them')
     pps: Annotated[str, AfterValidator(_pps_source)] = Field(
         "/dev/pps0", description='pulse per second: device, "gpiochip0:18", "simulated", or "none" (NMEA only: a wide error bound)'
@@ -104,12 +131,12 @@ class ReceiverConfig(_Model):
     )
     protocol: Literal["auto", "nmea", "ubx"] = Field("auto", description="what the receiver speaks")
     refid: Annotated[str, AfterValidator(_refid)] = Field("GPS", description="reference ID served while locked")
-    rollover_repair: bool = Field(True, description="move dates before the build date forward by multiples of 1024 weeks")
-    serial_delay: float | None = Field(
+    rollover_repair: Flag = Field(True, description="move dates before the build date forward by multiples of 1024 weeks")
+    serial_delay: Number | None = Field(
         None, ge=0, le=2, description="seconds from pulse to first sentence; learned by itself, needed only where the server asks for it"
     )
-    pulse_delay: float = Field(0.0, ge=-0.1, le=0.1, description="seconds by which pulses arrive late (antenna cable: 5 ns a metre)")
-    accuracy: float = Field(1e-6, gt=0, le=0.1, description="seconds of fixed error to assume of the pulse, part of the error bound")
+    pulse_delay: Number = Field(0.0, ge=-0.1, le=0.1, description="seconds by which pulses arrive late (antenna cable: 5 ns a metre)")
+    accuracy: Number = Field(1e-6, gt=0, le=0.1, description="seconds of fixed error to assume of the pulse, part of the error bound")
 
 
 class ClockConfig(_Model):
@@ -121,18 +148,18 @@ class ClockConfig(_Model):
     discipline: Annotated[Literal["pll-fll", "kalman"], AfterValidator(_discipline)] = Field(
         "pll-fll", description='"pll-fll" is RFC 5905\'s; "kalman" comes with a later version'
     )
-    state_directory: str = Field("/var/lib/stratum1", description="drift file, learned delays, last known time")
-    holdover_limit: float = Field(1e-3, gt=0, le=16, description="seconds of error bound at which we stop claiming to know the time")
-    step_threshold: float = Field(0.128, gt=0, le=10, description="seconds of offset above which the clock is stepped, not slewed")
-    panic_limit: float = Field(1000.0, gt=0, description="seconds of offset above which a step after the first lock is refused")
-    leap_seconds_file: str = Field("/usr/share/zoneinfo/leap-seconds.list", description="IERS list; its expiry is shown")
+    state_directory: File = Field("/var/lib/stratum1", description="drift file, learned delays, last known time")
+    holdover_limit: Number = Field(1e-3, gt=0, le=16, description="seconds of error bound at which we stop claiming to know the time")
+    step_threshold: Number = Field(0.128, gt=0, le=10, description="seconds of offset above which the clock is stepped, not slewed")
+    panic_limit: Number = Field(1000.0, gt=0, description="seconds of offset above which a step after the first lock is refused")
+    leap_seconds_file: File = Field("/usr/share/zoneinfo/leap-seconds.list", description="IERS list; its expiry is shown")
 
 
 class SourceConfig(_Model):
     """[[source]]: another time server, named as ntpd-rs names it."""
 
     mode: Literal["server", "pool", "nts", "nts-pool", "peer", "nts-peer", "broadcast", "manycast"]
-    address: str = Field(min_length=1, description="name or address, with :port where it is not the default")
+    address: Annotated[str, AfterValidator(_host)] = Field(description="name or address, with :port where it is not the default")
 
 
 class ServerConfig(_Model):
@@ -146,22 +173,22 @@ class NtsKeConfig(_Model):
     """[nts-ke]: key establishment for NTS (RFC 8915); accepted and checked now, served by a later version."""
 
     listen: Listen = Field("[::]:4460", description="address and TCP port")
-    certificate: str = Field(description="PEM chain, leaf first")
-    private_key: str = Field(description="PEM key of the leaf")
+    certificate: File = Field(description="PEM chain, leaf first")
+    private_key: File = Field(description="PEM key of the leaf")
 
 
 class WebConfig(_Model):
     """[web]: status page, /api/v1 and /metrics."""
 
     listen: Listen = Field("[::]:8080", description="address and TCP port")
-    enabled: bool = Field(True, description="whether to listen at all")
-    show_position: bool = Field(False, description="show the antenna's position exactly; else it is rounded to 0.1 degree")
+    enabled: Flag = Field(True, description="whether to listen at all")
+    show_position: Flag = Field(False, description="show the antenna's position exactly; else it is rounded to 0.1 degree")
 
 
 class ControlConfig(_Model):
     """[control]: the Unix socket of the command line."""
 
-    socket: str = Field("/run/stratum1/control.sock", description="path of the socket")
+    socket: File = Field("/run/stratum1/control.sock", description="path of the socket")
 
 
 class LogConfig(_Model):
@@ -182,6 +209,16 @@ class Config(_Model):
     web: WebConfig = WebConfig()
     control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Config":
+        listens = [each.listen for each in self.server]
+        twice = next((each for each in listens if listens.count(each) > 1), None)
+        if twice is not None:
+            raise ValueError(f'[[server]] listen = "{twice}" stands twice: each listener needs an address or a port of its own')
+        if self.clock.step_threshold > self.clock.panic_limit:
+            raise ValueError("[clock] step-threshold is above panic-limit: no step would ever be allowed")
+        return self
 
     @model_validator(mode="after")
     def _simulated_both(self) -> "Config":
@@ -270,10 +307,31 @@ def _explain(detail: Any) -> str:
     reason = detail["msg"].removeprefix("Value error, ")
     if kind == "literal_error":
         reason = f"must be {detail['ctx']['expected']}"
-    if kind in ("model_type", "tuple_type", "dict_type"):
-        reason = f"must be a table ([{key}] or [[{key}]])"
+    if kind in ("model_type", "model_attributes_type", "tuple_type", "dict_type"):
+        reason = (
+            f"must be a table, written as [[{path[0]}]]" if path[0] in ("source", "server") else f"must be a table, written as [{path[0]}]"
+        )
+    elif kind in _PLAIN:
+        reason = _allowed(path)
     value = "" if not path or isinstance(detail["input"], dict | list) else f" = {_shown(detail['input'])}"
     return f"{key}{value}: {reason}" if key else reason
+
+
+_PLAIN = ("string_type", "bool_type", "float_type", "greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
+
+
+def _allowed(path: list[Any]) -> str:
+    """What the schema allows at a key, in words."""
+    node = _schema_node(path)
+    node = next((option for option in node.get("anyOf", []) if option.get("type") != "null"), node)
+    if node.get("type") == "boolean":
+        return "must be true or false"
+    if node.get("type") == "string":
+        return "must be text in quotes"
+    limits = [f"at least {node['minimum']:g}"] if "minimum" in node else []
+    limits += [f"above {node['exclusiveMinimum']:g}"] if "exclusiveMinimum" in node else []
+    limits += [f"at most {node['maximum']:g}"] if "maximum" in node else []
+    return " and ".join(["must be a number", *limits]).replace("number and", "number", 1)
 
 
 def _shown(value: object) -> str:
@@ -296,6 +354,11 @@ def _nearest(path: list[Any]) -> str:
 
 
 def _known_keys(path: list[Any]) -> list[str]:
+    return sorted(_schema_node(path).get("properties", {}))
+
+
+def _schema_node(path: list[Any]) -> dict[str, Any]:
+    """What the JSON schema says of a place in the file; empty for a place that it does not know."""
     schema = json_schema()
     node: dict[str, Any] = schema
     for part in path:
@@ -304,4 +367,4 @@ def _known_keys(path: list[Any]) -> list[str]:
             node = option if "$ref" in option else node
         while "$ref" in node:
             node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    return sorted(node.get("properties", {}))
+    return node

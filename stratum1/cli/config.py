@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,9 +13,12 @@ from stratum1.settings import DEFAULT_FILE, load_config
 __all__ = ["check", "schema", "show"]
 
 
-def check(config: ConfigOption = None) -> None:
+def check(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The same as -c FILE.", show_default=False)] = None,
+    config: ConfigOption = None,
+) -> None:
     """Check a configuration file. Exit status 2, and a line a mistake, if it is refused."""
-    path = config or DEFAULT_FILE
+    path = file or config or DEFAULT_FILE
     _load(path)
     typer.echo(f"{path}: good")
 

@@ -11,6 +11,8 @@ from stratum1.timescale import UtcNs, from_rfc3339
 
 __all__ = ["app", "decode"]
 
+_EARLIEST, _LATEST = from_rfc3339("1980-01-01"), from_rfc3339("2200-01-01")
+
 app = typer.Typer(help="What the GNSS receiver says.", no_args_is_help=True)
 
 
@@ -28,7 +30,7 @@ def decode(
         floor = _floor(not_before)
         data = file.read_bytes()
     except ValueError:
-        typer.echo(f"--not-before {not_before}: not a date; write it as 2017-01-01.", err=True)
+        typer.echo(f"--not-before {not_before}: not a date from 1980 to 2200; write it as 2017-01-01.", err=True)
         raise typer.Exit(2) from None
     except OSError as error:
         typer.echo(f"{file}: {error.strerror or error}.", err=True)
@@ -42,7 +44,13 @@ def decode(
 
 
 def _floor(text: str | None) -> UtcNs | None:
-    return None if text is None else from_rfc3339(text)
+    """Raises ValueError for what is no date, or one so far off that no receiver's date can be moved there."""
+    if text is None:
+        return None
+    floor = from_rfc3339(text)
+    if not _EARLIEST <= floor < _LATEST:
+        raise ValueError(text)
+    return floor
 
 
 def _line(epoch: RecordedEpoch, as_json: bool) -> str:

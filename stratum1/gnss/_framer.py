@@ -181,12 +181,13 @@ class Framer:
     def _pass_over(self, skipped: bytes) -> None:
         """Count bytes that belong to no frame; line ends are nobody's fault."""
         noise = skipped.translate(None, b"\r\n")
-        while noise:
+        place = 0
+        while place < len(noise):
             if not self._covered:
-                self._reject(Reject.TEXT if 0x20 <= noise[0] < 0x7F else Reject.BINARY)
-            taken = min(self._covered, len(noise))
+                self._reject(Reject.TEXT if 0x20 <= noise[place] < 0x7F else Reject.BINARY)
+            taken = min(self._covered, len(noise) - place)
             self._covered -= taken
-            noise = noise[taken:]
+            place += taken
 
     def _reject(self, reason: Reject) -> None:
         self._rejects[reason] += 1
