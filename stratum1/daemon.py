@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -13,25 +15,24 @@ from typing import TextIO
 import structlog
 
 from . import __version__
-from .build_date import build_date
-from .clock import Clock, ClockError, ClockSetWatch, KernelClock, VirtualClock
-from .clock.state import floor_instant
+from .clock import ClockError, ClockSetWatch
 from .config import Config, ConfigError
 from .control.http import Actions, ControlServer, make_control_app
 from .control.model import EventRecord, Status
 from .control.series import RecentSeries
-from .discipline import DisciplineSettings, DriftRecord
+from .discipline import DriftRecord
 from .gnss.serial_reader import LineState
 from .inputs import EdgeInput, LineInput, SerialInput
 from .interchange import KernelClockId
 from .logs import configure
-from .pipeline import Note, Pipeline, PipelineSettings
-from .pps.events import Edge, EdgeKind
+from .pipeline import Note, Pipeline
+from .pps import GpioSyntaxError
+from .pps.events import Edge
+from .pps.report import PpsReport, PpsState
 from .receiver import Receiver, SimulationSettings, raw_now
 from .recorder import Recorder
 from .recording import Header
-from .refclock import RefClockSettings
-from .server import ListenError, Server, parse_listen
+from .server import ListenError, Server
 from .service import Notifier
 from .snapshot import (
     discipline_status,
@@ -43,22 +44,20 @@ from .snapshot import (
     source_status,
     time_status,
 )
+from .startup import DaemonError, listeners, make_clock, pipeline_settings, read_leaps, unserved
 from .timekeeper import Memory, Timekeeper
-from .timescale import NS, LeapTable, LeapTableError, MonoNs, UtcNs, parse_leap_list
+from .timescale import NS, MonoNs, UtcNs
 from .web import make_app
 
-__all__ = ["EXIT_LISTEN", "EXIT_PANIC", "Daemon", "DaemonError", "RunOptions"]
+__all__ = ["EXIT_FAILURE", "EXIT_PANIC", "Daemon", "DaemonError", "RunOptions"]
 
 EXIT_PANIC = 78
 """A step beyond the panic limit was refused: the unit must not restart us, since a fresh start would be allowed to step."""
-EXIT_LISTEN = 1
+EXIT_FAILURE = 1
 
 _PUBLISH = {"virtual": 0.125, "kernel": 0.5}  # s; a virtual clock's mapping ages with the host clock's own rate
 _EVENTS = 50
-
-
-class DaemonError(Exception):
-    """The daemon can't start; the message is the sentence for the owner."""
+_OLDEST_TICK = 5 * NS  # older than it is a second hand that hangs: the service manager is to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +80,32 @@ class Daemon:
         self._log = structlog.get_logger("stratum1")
         self._events: deque[EventRecord] = deque(maxlen=_EVENTS)
         self._early: list[Note] = []
-        self._state_directory = Path(config.clock.state_directory)
-        self._leaps = self._read_leaps(Path(config.clock.leap_seconds_file))
-        self._recorder = Recorder(lambda text: self._note(Note(raw_now(), "record", True, text)))
-        clock = self._make_clock()
-        memory = Memory(self._state_directory)
+        state_directory = Path(config.clock.state_directory)
         problem = self._early_problem
+        self._leaps = read_leaps(Path(config.clock.leap_seconds_file), problem)
+        self._recorder = Recorder(lambda text: self._note(Note(raw_now(), "record", True, text)))
+        listen = listeners(config)
+        clock = make_clock(config, problem)
+        memory = Memory(state_directory)
+        memory.check(problem)
         drift = memory.drift(problem)
         known = DriftRecord(drift.frequency, drift.uncertainty, drift.saved) if drift else None
-        settings = _pipeline_settings(config, memory.delays(problem))
+        settings = pipeline_settings(config, memory.delays(problem))
         if options.record is not None:
             self._recorder.open(options.record, Header(settings, clock.limits, known, self._leaps, whole=True))
         pipeline = Pipeline(settings, clock.limits, known, self._leaps)
-        self.keeper = Timekeeper(clock, pipeline, memory=memory, recorder=self._recorder, note=self._note, panic=self._on_panic)
-        self._started_raw, self._started = raw_now(), clock.reading().clock_ns
+        self.keeper = Timekeeper(
+            clock, pipeline, memory=memory, recorder=self._recorder, note=self._note, panic=self._on_panic, leaps=self._leaps
+        )
+        self._early += [Note(raw_now(), "config", True, text) for text in unserved(config)]
+        self._started_raw = raw_now()
+        self._failure: BaseException | None = None
+        self._ended = False
         self._receiver = self._make_receiver()
         self._line: LineState | None = None
         self._last_edge: UtcNs | None = None
-        self._server = Server([parse_listen(each.listen) for each in config.server], self.keeper.cell)
+        self._pulse_told: PpsState | None = None
+        self._server = Server(listen, self.keeper.cell)
         self.series = RecentSeries()
         self._listeners: list[ControlServer] = []
         self._notifier = Notifier()
@@ -110,29 +117,35 @@ class Daemon:
     async def run(self) -> int:
         """Run until a signal or a panic; returns the exit status. Raises DaemonError when no listener can be opened."""
         self._loop = asyncio.get_running_loop()
+        self._handle_signals()
+        hook, threading.excepthook = threading.excepthook, self._thread_failed
+        watch = None
         try:
-            self._server.start()
-        except ListenError as error:
-            raise DaemonError(str(error)) from None
-        tasks = []
-        watch = self._watch_clock()
-        try:
+            self._start_server()
+            watch = self._watch_clock()
             await self._start_control()
             for note in self._early:
                 self._note(note)
             if self._receiver is not None:
                 self._receiver.start()
-            self._handle_signals()
             self._notifier.ready(self._one_line())
-            tasks = [
-                asyncio.create_task(self._second_hand(), name="second-hand"),
-                asyncio.create_task(self._publisher(), name="publisher"),
-                asyncio.create_task(self._notifier.feed_watchdog(lambda: self._server.alive), name="watchdog"),
-            ]
-            await self._until_stopped(tasks)
+            self._tasks.add(asyncio.create_task(self._notifier.feed_watchdog(lambda: self.healthy), name="watchdog"))
+            self._every(1.0, self._second_hand)
+            self._every(_PUBLISH[self.keeper.clock.name], self.keeper.publish)
+            gc.collect()
+            gc.freeze()  # what is there now stays: no collector needs to walk over it again
+            await self._stopping.wait()
         finally:
-            await self._stop(tasks, watch)
+            await self._stop(watch)
+            threading.excepthook = hook
+        if self._failure is not None:
+            raise self._failure
         return EXIT_PANIC if self._panic else 0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all of it moves: every listener answers and the second hand is not late."""
+        return (self._server.alive or not self.config.server) and raw_now() - self.keeper.ticked_at < _OLDEST_TICK
 
     def stop(self) -> None:
         """Ask for a clean end."""
@@ -142,6 +155,7 @@ class Daemon:
         """The picture of now (StatusSource)."""
         keeper, now = self.keeper, raw_now()
         report, state = keeper.pipeline.report(now), keeper.cell.current
+        report = replace(report, since=max(report.since, self._started_raw))
         state = replace(state, error_bound=state.error_bound_at(served := keeper.clock.reading().clock_ns), bound_at=served)
         receiver = self.config.receiver
         pulse = self._receiver.pulse_report() if self._receiver else None
@@ -151,7 +165,7 @@ class Daemon:
             hostname=socket.gethostname(),
             started=UtcNs(served - (now - self._started_raw)),
             uptime=(now - self._started_raw) / NS,
-            lock=lock_status(report, state, now),
+            lock=lock_status(report, state, now, keeper.unsteerable),
             time=time_status(report, state, keeper, self._leaps, self.config.clock.panic_limit),
             discipline=discipline_status(report),
             gnss=gnss_status(report, receiver, self._line) if receiver else None,
@@ -192,35 +206,18 @@ class Daemon:
     def _is_simulated(self) -> bool:
         return self.config.receiver is not None and self.config.receiver.device == "simulated"
 
-    def _make_clock(self) -> Clock:
-        try:
-            clock: Clock = KernelClock() if self.config.clock.control == "kernel" else VirtualClock()
-            floor = floor_instant(self._state_directory, build_date())
-            if clock.reading().clock_ns < floor:
-                clock.seed(floor)
-                self._early_problem("the clock was before any possible date (no battery-backed clock?): it starts at the last known time")
-        except ClockError as error:
-            raise DaemonError(str(error)) from None
-        return clock
-
     def _make_receiver(self) -> Receiver | None:
         config = self.config.receiver
         if config is None:
             return None
-        simulation = SimulationSettings(self._options.seed, self._state_directory) if self._is_simulated else None
-        if simulation is not None:
-            simulation.directory.mkdir(parents=True, exist_ok=True)
-        return Receiver(config, simulation, self._from_bytes, self._from_line, self._from_edge)
-
-    def _read_leaps(self, path: Path) -> LeapTable | None:
+        directory = Path(self.config.clock.state_directory)
+        simulation = SimulationSettings(self._options.seed, directory) if self._is_simulated else None
         try:
-            table = parse_leap_list(path.read_text(encoding="ascii", errors="replace"))
-        except (OSError, LeapTableError) as error:
-            self._early_problem(f"{path}: {error}: no leap second will be announced")
-            return None
-        if table.expired(build_date()):
-            self._early_problem(f"{path} expired before this version was built: update the package tzdata")
-        return table
+            return Receiver(config, simulation, self._from_bytes, self._from_line, self._from_edge)
+        except GpioSyntaxError as error:
+            raise DaemonError(f"[receiver] pps: {error}") from None
+        except OSError as error:
+            raise DaemonError(f"the simulated receiver can't be made in {directory}: {error.strerror or error}") from None
 
     def _early_problem(self, text: str) -> None:
         self._early.append(Note(raw_now(), "start", True, text))
@@ -239,7 +236,38 @@ class Daemon:
     def _call(self, action: Callable[[], None]) -> None:
         """From a device's thread into the loop, whose end may have come."""
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(action)
+            self._loop.call_soon_threadsafe(self._guarded, action)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Nobody is to be served by half of a daemon: asyncio alone would log a callback's exception and go on."""
+        try:
+            action()
+        except BaseException as failure:
+            self._failure = self._failure or failure
+            self._stopping.set()
+            raise
+
+    def _every(self, interval: float, action: Callable[[], None]) -> None:
+        """Now and then every `interval` seconds; after a stall it does not catch up."""
+        due = self._loop.time()
+
+        def turn() -> None:
+            nonlocal due
+            if self._ended:
+                return
+            self._guarded(action)
+            due = max(due + interval, self._loop.time())
+            self._loop.call_at(due, turn)
+
+        turn()
+
+    def _thread_failed(self, failure: threading.ExceptHookArgs) -> None:
+        """A thread that ends by a fault takes the daemon with it: a server without its receiver's line would only look alive."""
+
+        def fail() -> None:
+            raise failure.exc_value or RuntimeError(f"a thread ended: {failure.exc_type}")
+
+        self._call(fail)
 
     def _edge(self, event: EdgeInput) -> None:
         if event.edge.kind == (self.config.receiver.pps_edge if self.config.receiver else ""):
@@ -273,8 +301,22 @@ class Daemon:
         except ClockError as error:
             self._early_problem(str(error))
             return None
-        self._loop.add_reader(watch.fileno(), lambda: self.keeper.publish() if watch.cancelled() else None)
+        self._loop.add_reader(watch.fileno(), self._look_at_watch, watch)
         return watch
+
+    def _look_at_watch(self, watch: ClockSetWatch) -> None:
+        try:
+            if watch.cancelled():
+                self._guarded(self.keeper.publish)
+        except ClockError as error:  # the publisher still notices, half a second later
+            self._loop.remove_reader(watch.fileno())
+            self._note(Note(raw_now(), "clock", True, str(error)))
+
+    def _start_server(self) -> None:
+        try:
+            self._server.start()
+        except ListenError as error:
+            raise DaemonError(str(error)) from None
 
     async def _start_control(self) -> None:
         def report(kind: str, text: str) -> None:
@@ -292,66 +334,45 @@ class Daemon:
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.stop)
-        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.add(asyncio.ensure_future(self._reload_quietly())))
+        self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        task = asyncio.ensure_future(self._reload_quietly())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _reload_quietly(self) -> None:
         with contextlib.suppress(ConfigError):  # told as an event already
             await self.reload()
 
-    async def _second_hand(self) -> None:
-        while True:
-            self.keeper.tick()
-            self.series.record(self.snapshot())
-            await asyncio.sleep(1.0)
+    def _second_hand(self) -> None:
+        self.keeper.tick()
+        if self._receiver is not None and (pulse := self._receiver.pulse_report()):
+            self._tell_pulse(pulse)
+        self.series.record(self.snapshot())
 
-    async def _publisher(self) -> None:
-        pause = _PUBLISH[self.keeper.clock.name]
-        while True:
-            self.keeper.publish()
-            await asyncio.sleep(pause)
+    def _tell_pulse(self, pulse: PpsReport) -> None:
+        """Once for each turn that the pulse takes, for the owner who reads the log."""
+        if pulse.state in (self._pulse_told, PpsState.STOPPED, PpsState.OPENING):
+            return
+        self._pulse_told = pulse.state
+        self._note(Note(raw_now(), "pulse", pulse.state is PpsState.FAILED, pulse.text))
 
-    async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
-        """A task that fails must end the daemon at once: nobody is to be served by half of it."""
-        ended = asyncio.create_task(self._stopping.wait(), name="stop")
-        endless = [task for task in tasks if task.get_name() != "watchdog"]
-        done, _ = await asyncio.wait([ended, *endless], return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        for task in done - {ended}:
-            await task
-
-    async def _stop(self, tasks: list[asyncio.Task[None]], watch: ClockSetWatch | None) -> None:
+    async def _stop(self, watch: ClockSetWatch | None) -> None:
+        self._ended = True
         self._notifier.stopping(self._panic)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._receiver is not None:
-            self._receiver.stop()
-        self._server.stop()
-        self._recorder.close()
-        for listener in self._listeners:
-            await listener.stop()
-        if watch is not None:
-            self._loop.remove_reader(watch.fileno())
-            watch.close()
-        self.keeper.close()
-        self._notifier.close()
-
-
-def _pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSettings:
-    clock, receiver = config.clock, config.receiver
-    discipline = DisciplineSettings(
-        engine=clock.discipline, holdover_limit=clock.holdover_limit, step_threshold=clock.step_threshold, panic_limit=clock.panic_limit
-    )
-    if receiver is None:
-        return PipelineSettings(discipline)
-    refclock = RefClockSettings(
-        edge=EdgeKind(receiver.pps_edge),
-        has_pulse=receiver.pps != "none",
-        refuse_polarity=receiver.pps_polarity_check == "refuse",
-        pulse_delay=receiver.pulse_delay,
-        accuracy=receiver.accuracy,
-        refid=receiver.refid.encode().ljust(4, b"\0"),
-        serial_delay=receiver.serial_delay,
-        delays=delays,
-    )
-    return PipelineSettings(discipline, refclock, build_date(), receiver.rollover_repair)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with contextlib.AsyncExitStack() as ends:  # the last one first, each of them whatever becomes of the others
+            ends.callback(self._notifier.close)
+            ends.callback(self.keeper.close)
+            if watch is not None:
+                ends.callback(watch.close)
+                ends.callback(self._loop.remove_reader, watch.fileno())
+            for listener in self._listeners:
+                ends.push_async_callback(listener.stop)
+            ends.callback(self._recorder.close)
+            ends.callback(self._server.stop)
+            if self._receiver is not None:
+                ends.callback(self._receiver.stop)

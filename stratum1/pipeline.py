@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .clock import ClockLimits, ClockStatus
-from .discipline import Decision, Discipline, DisciplineReport, DisciplineSettings, DriftRecord, Transition
+from .discipline import UNKNOWN_BOUND, Decision, Discipline, DisciplineReport, DisciplineSettings, DriftRecord, Transition
 from .gnss import Counters as GnssCounters
 from .gnss import GnssDecoder
 from .gnss.events import Event, Fix, Health, Satellite, Sky
@@ -134,7 +134,7 @@ class Pipeline:
             refid=self.settings.refclock.refid if serving else b"\0\0\0\0",
             precision=self._precision,
             root_delay=0.0,
-            error_bound=decision.error_bound + decision.bound_rate * elapsed if decision else 16.0,
+            error_bound=decision.error_bound + decision.bound_rate * elapsed if decision else UNKNOWN_BOUND,
             bound_at=now.clock_ns,
             bound_rate=decision.bound_rate if decision else 15e-6,
             reference_time=self._last_sample.reference_time if self._last_sample else UtcNs(0),

@@ -44,12 +44,14 @@ class Receiver:
         on_line: Callable[[LineState], None],
         on_edge: Callable[[Edge], None],
     ) -> None:
+        """simulation: None for real devices. Raises GpioSyntaxError; OSError where nothing can be simulated."""
         self.config = config
         self._simulated: SimulatedReceiver | None = None
         self._pulse: EdgeSource | None = None
         device = config.device
         if simulation is not None:
             truth = _truth(simulation.seed)
+            simulation.directory.mkdir(parents=True, exist_ok=True)
             self._simulated = SimulatedReceiver(truth, simulation.seed, simulation.directory)
             device = self._simulated.path
         if config.pps == "simulated" and simulation is not None:
@@ -105,6 +107,6 @@ def _truth(seed: int) -> SimulatedTruth:
 
 def _pulse_source(config: ReceiverConfig, on_edge: Callable[[Edge], None]) -> EdgeSource:
     edge = EdgeKind(config.pps_edge)
-    if config.pps.startswith("gpiochip"):
+    if config.pps.removeprefix("/dev/").startswith("gpiochip"):
         return GpioEdges(config.pps, on_edge, edge)
     return PpsReader(config.pps, on_edge, edge)

@@ -23,7 +23,7 @@ class Recorder:
         self._taps: set[asyncio.Queue[str | None]] = set()
 
     def open(self, file: TextIO, header: Header) -> None:
-        """Keep the whole run in a file, from the first input on. Raises OSError."""
+        """Keep the whole run in a file, from the first input on; a full disk ends it later and is told."""
         self._file = file
         self._write(encode_header(header))
 
@@ -31,9 +31,7 @@ class Recorder:
         """End all recordings."""
         for tap in self._taps:
             _end(tap)
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._drop_file("")
 
     def input(self, event: Input) -> None:
         """An input that the pipeline has taken."""
@@ -48,9 +46,9 @@ class Recorder:
     async def stream(self, header: Callable[[], Header]) -> AsyncIterator[bytes]:
         """A recording from now on, for one reader, who is cut off when it falls too far behind."""
         tap: asyncio.Queue[str | None] = asyncio.Queue(_BACKLOG)
-        yield (encode_header(header()) + "\n").encode()
         self._taps.add(tap)
         try:
+            yield (encode_header(header()) + "\n").encode()
             while (line := await tap.get()) is not None:
                 yield line.encode()
         finally:
@@ -62,8 +60,7 @@ class Recorder:
             try:
                 self._file.write(line)
             except OSError as error:  # a full disk ends the recording and nothing else
-                self._problem(f"the recording ends here: {error.strerror}")
-                self._file = None
+                self._drop_file(f"the recording ends here: {error.strerror}")
         for tap in tuple(self._taps):
             try:
                 tap.put_nowait(line)
@@ -71,8 +68,20 @@ class Recorder:
                 self._taps.discard(tap)
                 _end(tap)
 
+    def _drop_file(self, why: str) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            file.close()
+        except OSError as error:  # what was still held back does not fit either
+            why = why or f"the end of the recording is lost: {error.strerror}"
+        if why:
+            self._problem(why)
+
 
 def _end(tap: asyncio.Queue[str | None]) -> None:
-    while tap.full():
-        tap.get_nowait()
+    if tap.full():  # end it where its reader is: a recording with a hole would not replay
+        while not tap.empty():
+            tap.get_nowait()
     tap.put_nowait(None)

@@ -6,12 +6,13 @@ come with bug reports from strangers.
 """
 
 import base64
-import binascii
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
 from .clock import ClockLimits
 from .discipline import DisciplineSettings, DriftRecord
@@ -27,6 +28,7 @@ __all__ = ["Header", "RecordedOutput", "RecordingError", "encode_header", "encod
 FORMAT = "stratum1-recording"
 VERSION = 1
 _LONGEST_LINE = 1 << 20
+_Word = TypeVar("_Word", bound=StrEnum)
 
 
 class RecordingError(ValueError):
@@ -123,32 +125,68 @@ def _header(document: Any) -> Header:
     if not isinstance(document, dict) or document.get(FORMAT) != VERSION:
         raise ValueError(f'not a recording of this version (expected "{FORMAT}": {VERSION})')
     settings = _table(document, "settings")
-    refclock = dict(_table(settings, "refclock"))
-    refclock["refid"] = bytes.fromhex(refclock["refid"])
-    refclock["edge"] = EdgeKind(refclock["edge"])
-    refclock["delays"] = {str(k): _finite(v, "delays") for k, v in _table(refclock, "delays").items()}
-    drift, leaps = document["drift"], document["leaps"]
-    floor = settings["floor"]
+    floor = _value(settings["floor"], UtcNs | None, "floor")
     return Header(
         settings=PipelineSettings(
-            discipline=DisciplineSettings(**_table(settings, "discipline")),
-            refclock=RefClockSettings(**refclock),
-            floor=None if floor is None else UtcNs(_whole(floor, "floor")),
-            repair=bool(settings["repair"]),
+            discipline=DisciplineSettings(**_fields(DisciplineSettings, _table(settings, "discipline"), "discipline")),
+            refclock=_refclock(_table(settings, "refclock")),
+            floor=floor,
+            repair=_value(settings["repair"], bool, "repair"),
         ),
-        limits=ClockLimits(**_table(document, "limits")),
-        drift=DriftRecord(**_table(document, "drift")) if drift is not None else None,
-        leaps=_leap_table(leaps) if leaps is not None else None,
-        whole=bool(document["whole"]),
+        limits=_limits(_table(document, "limits")),
+        drift=DriftRecord(**_fields(DriftRecord, _table(document, "drift"), "drift")) if document["drift"] is not None else None,
+        leaps=_leap_table(_table(document, "leaps")) if document["leaps"] is not None else None,
+        whole=_value(document["whole"], bool, "whole"),
     )
 
 
-def _leap_table(leaps: Any) -> LeapTable:
+def _refclock(table: dict[str, Any]) -> RefClockSettings:
+    try:
+        refid = bytes.fromhex(_value(table["refid"], str, "refclock.refid"))
+    except ValueError as error:
+        raise ValueError(f"refclock.refid: {error}") from None
+    delays = {kind: _finite(value, f"refclock.delays.{kind}") for kind, value in _table(table, "delays").items()}
+    special = {"refid": refid, "edge": _word(EdgeKind, table["edge"], "refclock.edge"), "delays": delays}
+    return RefClockSettings(**_fields(RefClockSettings, table, "refclock", special))
+
+
+def _limits(table: dict[str, Any]) -> ClockLimits:
+    limits = ClockLimits(**_fields(ClockLimits, table, "limits"))
+    if not 0 < limits.max_frequency <= 1 or not 0 < limits.max_slew <= 1 or not -64 <= limits.precision <= 0:
+        raise ValueError(f"limits: out of range: {limits}")
+    return limits
+
+
+def _leap_table(leaps: dict[str, Any]) -> LeapTable:
     starts = tuple(UtcNs(_whole(v, "leaps.starts")) for v in leaps["starts"])
     offsets = tuple(_whole(v, "leaps.offsets") for v in leaps["offsets"])
-    if not starts or len(starts) != len(offsets) or list(starts) != sorted(starts):
+    if not starts or len(starts) != len(offsets) or list(starts) != sorted(set(starts)):
         raise ValueError("leaps: starts and offsets must be equally many, at least one, ascending")
+    if any(abs(offset) >= 1000 for offset in offsets):
+        raise ValueError("leaps.offsets: each must be below 1000 s")
     return LeapTable(starts, offsets, UtcNs(_whole(leaps["expires"], "leaps.expires")))
+
+
+def _fields(kind: type[Any], table: dict[str, Any], name: str, special: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The arguments of a dataclass of numbers, words and flags; `special` holds those that are read already."""
+    values = dict(special or {})
+    for each in fields(kind):
+        if each.name not in values:
+            values[each.name] = _value(table[each.name], each.type, f"{name}.{each.name}")
+    unknown = sorted(table.keys() - values.keys())
+    if unknown:
+        raise ValueError(f"{name}.{unknown[0][:40]}: unknown")
+    return values
+
+
+def _value(value: Any, kind: Any, name: str) -> Any:
+    if NoneType in get_args(kind):
+        return None if value is None else _value(value, get_args(kind)[0], name)
+    if kind in (bool, str):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name}: must be a {'flag' if kind is bool else 'text'}, not {str(value)[:40]}")
+        return value
+    return _finite(value, name) if kind is float else _whole(value, name)
 
 
 def _row(row: Any) -> Input | RecordedOutput:
@@ -158,10 +196,14 @@ def _row(row: Any) -> Input | RecordedOutput:
         case ["s", at, clock, str(data)]:
             return SerialInput(_reading(at, clock), _bytes(data))
         case ["l", at, bool(is_open), str(text)]:
-            return LineInput(MonoNs(_whole(at, "at")), is_open, text)
+            return LineInput(MonoNs(_whole(at, "at")), is_open, _printable(text))
         case ["e", at, clock, kind, sequence, stamp, source, missed]:
             edge = Edge(
-                EdgeKind(kind), _whole(sequence, "sequence"), _whole(stamp, "stamp"), KernelClockId(source), _whole(missed, "missed")
+                kind=_word(EdgeKind, kind, "kind"),
+                sequence=_whole(sequence, "sequence"),
+                stamp_ns=_whole(stamp, "stamp"),
+                clock=_word(KernelClockId, source, "clock"),
+                missed=_whole(missed, "missed"),
             )
             return EdgeInput(_reading(at, clock), edge)
         case ["t", at, clock]:
@@ -177,10 +219,15 @@ def _reading(at: object, clock: object) -> Reading:
     return Reading(MonoNs(_whole(at, "at")), UtcNs(_whole(clock, "clock")))
 
 
+def _printable(text: str) -> str:
+    """It ends on somebody's terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError(f"data: not base64 ({error})") from None
 
 
@@ -191,9 +238,15 @@ def _table(of: Any, key: str) -> dict[str, Any]:
     return value
 
 
+def _word(words: type[_Word], value: object, field: str) -> _Word:
+    if not isinstance(value, str) or value not in list(words):
+        raise ValueError(f"{field}: must be one of {', '.join(words)}, not {str(value)[:40]}")
+    return words(value)
+
+
 def _whole(value: object, field: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
-        raise ValueError(f"{field}: must be a whole number of 64 bits, not {str(value)[:40]}")
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 62:
+        raise ValueError(f"{field}: must be a whole number of 63 bits, not {str(value)[:40]}")
     return value
 
 

@@ -54,7 +54,7 @@ def replay_lines(lines: Iterable[str]) -> Replayed:
             pending = None
             continue
         if isinstance(entry, Header):
-            raise RecordingError("a second header")
+            raise RecordingError("a second header stands in the middle")
         different += pending is not None
         last = _instant(entry)
         first = first or last

@@ -31,7 +31,16 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
     if below is not None:
         listeners = [_on_loopback(each.listen) for each in below.server]
     return {
-        "receiver": {"device": "simulated", "pps": "simulated", "baud": "auto"},
+        "receiver": {
+            "device": "simulated",
+            "pps": "simulated",
+            "baud": "auto",
+            # what the file says of its own receiver does not hold for this one
+            "pps-edge": "assert",
+            "protocol": "auto",
+            "serial-delay": None,
+            "pulse-delay": 0.0,
+        },
         "clock": {"control": "virtual", "state-directory": str(directory)},
         "server": [{"listen": listen} for listen in listeners],
         "web": {"listen": _on_loopback(below.web.listen) if below is not None else "127.0.0.1:8080"},

@@ -43,10 +43,10 @@ __all__ += ["discipline_status", "time_status"]
 _ANSWERS = frozenset(ServerResponse) - {ServerResponse.IGNORE}
 
 
-def lock_status(report: PipelineReport, state: TimeState, now_raw: MonoNs) -> LockStatus:
-    """The lock; its `since` is told on our own clock, which knows best."""
+def lock_status(report: PipelineReport, state: TimeState, now_raw: MonoNs, unsteerable: str) -> LockStatus:
+    """The lock, as it is served; its `since` is told on our own clock, which knows best. unsteerable: why the clock does not obey."""
     since = UtcNs(state.bound_at - (now_raw - report.since))
-    return LockStatus(report.state, since, report.reason, state.in_specification)
+    return LockStatus(state.state, since, unsteerable or report.reason, state.in_specification)
 
 
 def time_status(report: PipelineReport, state: TimeState, keeper: Timekeeper, leaps: LeapTable | None, panic_limit: float) -> TimeStatus:

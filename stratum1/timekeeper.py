@@ -3,22 +3,26 @@
 Everything here runs in the event loop's thread.
 """
 
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from .clock import Clock, ClockError, ClockStatus
 from .clock.state import Drift, DriftFile, StateError, StateFile, save_floor
-from .inputs import DisturbedInput, Input, TickInput
-from .interchange import KernelClockId, Reading, TimeState
+from .inputs import DisturbedInput, EdgeInput, Input, SerialInput, TickInput
+from .interchange import KernelClockId, Leap, LockState, Reading, Steering, TimeState
 from .pipeline import Note, Pipeline
 from .recorder import Recorder
 from .server import StateCell
-from .timescale import NS, MonoNs
+from .timescale import NS, LeapTable, MonoNs, UtcNs
 
 __all__ = ["Memory", "Timekeeper"]
 
 _JUMP = 1e-3
 """Seconds; a smaller jump than this is left to the measurements."""
+_AHEAD = NS // 1000  # an edge that seems to come from so far in the future was stamped by a clock that has been set back since
+_AT_LEAP = 2 * NS
 _FIRST_SAVE, _SAVE_INTERVAL = 300 * NS, 3600 * NS
 
 
@@ -29,6 +33,15 @@ class Memory:
         self._directory = directory
         self._drift = DriftFile(directory / "drift")
         self._delays = StateFile(directory / "serial-delays")
+
+    def check(self, problem: Callable[[str], None]) -> None:
+        """Tell now, and not when an hour's learning is lost, that nothing can be kept."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self._directory).close()
+        except OSError as error:
+            remedy = "set state-directory in [clock] to a directory that the daemon's user may write to"
+            problem(f"{self._directory}: what is learned can't be kept: {error.strerror}; {remedy}")
 
     def drift(self, problem: Callable[[str], None]) -> Drift | None:
         """The learned drift; what can't be read is told and taken as absent."""
@@ -71,6 +84,7 @@ class Timekeeper:
         recorder: Recorder,
         note: Callable[[Note], None],
         panic: Callable[[str], None],
+        leaps: LeapTable | None = None,
     ) -> None:
         """note: told of everything worth a line in the event log; panic: told why the daemon must end."""
         self.clock = clock
@@ -79,34 +93,37 @@ class Timekeeper:
         self._note = note
         self._panic = panic
         self._recorder = recorder
+        self._leaps = leaps
+        self._leaps_told = False
         self._epoch = clock.epoch
         self._rate = clock.frequency
         self._ticked = clock.reading()
+        self._stepped_at = self._ticked.at_ns
         self._monotonic = clock.mapping(KernelClockId.MONOTONIC)
         self._save_at = self._ticked.at_ns + _FIRST_SAVE
-        self._save_problem = ""
-        self.cell = StateCell(self._state(clock.reading()))
+        self._save_problem = self._announce_problem = ""
+        self._wanted = Steering(clock.frequency)
+        self._interferences = 0
+        self.unsteerable = ""
+        """Why the clock does not obey, empty while it does. Meanwhile no time is claimed to be known."""
+        self.ticked_at = self._ticked.at_ns
+        """When the second hand moved last."""
         self.accumulated_steps = 0.0
         """Seconds that the clock was stepped by since the start, absolute values added up."""
+        self.cell = StateCell(self._state(clock.reading()))
 
     def feed(self, event: Input) -> None:
         """Take one input to its end: pipeline, steering, publication."""
-        output = self.pipeline.feed(event)
-        self._recorder.input(event)
-        steering = output.steering
-        if steering is not None:
-            self._recorder.output(steering)
-            if steering.step:  # nobody may be served from a mapping that is about to be void
-                self.cell.publish(self.pipeline.time_state(self.clock.reading(), None, None))
-                self.accumulated_steps += abs(steering.step)
-            try:
-                self.clock.steer(steering)
-            except ClockError as error:
-                self._note(Note(self._ticked.at_ns, "clock", True, str(error)))
-            self._rate = steering.frequency + steering.phase_rate
-            self._epoch += steering.step != 0.0
-            self._renew()
-            self.publish()
+        if isinstance(event, EdgeInput):
+            self._renew()  # an edge may lead to a step, which must not hide that somebody else set the clock just now
+        timely = self._timely(event)
+        if timely is None:
+            return
+        output = self.pipeline.feed(timely)
+        self._recorder.input(timely)
+        if output.steering is not None:
+            self._recorder.output(output.steering)
+            self._steer(output.steering)
         for note in output.notes:
             self._note(note)
         if output.panic:
@@ -115,9 +132,13 @@ class Timekeeper:
     def tick(self) -> None:
         """The second hand."""
         self._renew()
+        self.ticked_at = self._ticked.at_ns
         self.feed(TickInput(self._ticked))
+        if self.unsteerable:
+            self._steer(self._wanted)
         self.publish()
         self._announce(self.pipeline.clock_status(self.cell.current))
+        self._look_at_leaps(self.cell.current)
         if self._ticked.at_ns >= self._save_at:
             self._save_at = MonoNs(self._ticked.at_ns + _SAVE_INTERVAL)
             self.save()
@@ -127,17 +148,6 @@ class Timekeeper:
         self.cell.publish(self._state(self.clock.reading()))
         if self.clock.epoch != self._epoch:
             self._was_set()
-
-    def _was_set(self) -> None:
-        """Find out by how much our clock is off now. A virtual clock stays as it is: only its mapping was void, and is new already."""
-        self._epoch = self.clock.epoch
-        now = self.clock.reading()
-        self._monotonic = self.clock.mapping(KernelClockId.MONOTONIC)
-        elapsed = now.at_ns - self._ticked.at_ns
-        jump = (now.clock_ns - self._ticked.clock_ns - elapsed - round(elapsed * self._rate)) / NS
-        self._ticked = now
-        if self.clock.name == "kernel" and abs(jump) > _JUMP:
-            self.feed(DisturbedInput(now.at_ns, -jump))
 
     def save(self) -> None:
         """Write what was learned; a disk that is full or read-only is told once and changes nothing else."""
@@ -151,24 +161,111 @@ class Timekeeper:
 
     def close(self) -> None:
         """Save, stop serving, leave the clock in a safe state."""
-        self.save()
-        self.cell.publish(self.pipeline.time_state(self.clock.reading(), None, None))
-        self._announce(self.pipeline.clock_status(self.cell.current))
         try:
-            self.clock.close()
+            self.save()
+        finally:
+            self.cell.publish(self.pipeline.time_state(self.clock.reading(), None, None))
+            self._announce(self.pipeline.clock_status(self.cell.current))
+            try:
+                self.clock.close()
+            except ClockError as error:
+                self._note(Note(self._ticked.at_ns, "clock", True, str(error)))
+
+    def _timely(self, event: Input) -> Input | None:
+        """The event as the clock of now sees it: read off by a device's thread, it may have waited while the clock was stepped."""
+        if isinstance(event, EdgeInput):
+            stale = event.reading.at_ns <= self._stepped_at or event.reading.at_ns > self._ticked.at_ns + _AHEAD
+            return None if stale else event
+        if isinstance(event, SerialInput) and event.reading.at_ns <= self._stepped_at:
+            now = self.clock.reading()
+            read = event.reading.at_ns
+            return replace(event, reading=Reading(read, UtcNs(now.clock_ns - (now.at_ns - read))))
+        return event
+
+    def _steer(self, steering: Steering) -> None:
+        self._wanted = replace(steering, step=0.0)
+        if steering.step:  # nobody may be served from a mapping that is about to be void
+            self.cell.publish(self.pipeline.time_state(self.clock.reading(), None, None))
+        try:
+            self.clock.steer(steering)
         except ClockError as error:
-            self._note(Note(self._ticked.at_ns, "clock", True, str(error)))
+            if str(error) != self.unsteerable:
+                self._note(Note(self._ticked.at_ns, "clock", True, f"the clock does not obey, so no time is served as known: {error}"))
+            self.unsteerable = str(error)
+        else:
+            self._obeyed(steering)
+        self._renew()
+        self.publish()
+
+    def _obeyed(self, steering: Steering) -> None:
+        if self.unsteerable:
+            self.unsteerable = ""
+            self._note(Note(self._ticked.at_ns, "clock", False, "the clock obeys again"))
+        self._rate = steering.frequency + steering.phase_rate
+        if steering.step:
+            self._epoch += 1
+            self._ticked = Reading(self._ticked.at_ns, UtcNs(self._ticked.clock_ns + round(steering.step * NS)))
+            self._stepped_at = self.clock.reading().at_ns
+            self.accumulated_steps += abs(steering.step)
+
+    def _was_set(self) -> None:
+        """Find out by how much our clock is off now. A virtual clock stays as it is: only its mapping was void, and is new already."""
+        self._epoch = self.clock.epoch
+        now = self.clock.reading()
+        self._monotonic = self.clock.mapping(KernelClockId.MONOTONIC)
+        elapsed = now.at_ns - self._ticked.at_ns
+        jump = (now.clock_ns - self._ticked.clock_ns - elapsed - round(elapsed * self._rate)) / NS
+        self._ticked = now
+        self._stepped_at = now.at_ns
+        if self.clock.name != "kernel" or abs(jump) <= _JUMP:
+            return
+        if self._is_leap(now, jump):
+            self._note(Note(now.at_ns, "leap", False, f"leap second: the kernel moved the clock by {jump:+.0f} s, as announced"))
+        else:
+            self.feed(DisturbedInput(now.at_ns, -jump))
+
+    def _is_leap(self, now: Reading, jump: float) -> bool:
+        """Whether the kernel has just done what it was told to do at the end of this day."""
+        leap = self._leaps.next_leap(UtcNs(now.clock_ns - _AT_LEAP)) if self._leaps is not None else None
+        return leap is not None and abs(leap.at - now.clock_ns) <= _AT_LEAP and abs(jump + leap.sign) <= _JUMP
 
     def _state(self, now: Reading) -> TimeState:
-        return self.pipeline.time_state(now, self.clock.mapping(KernelClockId.REALTIME), self._monotonic)
+        state = self.pipeline.time_state(now, self.clock.mapping(KernelClockId.REALTIME), self._monotonic)
+        if not (self.unsteerable and state.synchronised):
+            return state
+        unknown = LockState.UNSYNCHRONISED
+        return replace(state, state=unknown, in_specification=False, leap=Leap.UNKNOWN, stratum=16, refid=b"\0\0\0\0")
 
     def _renew(self) -> None:
-        """A fresh reading, and a mapping of MONOTONIC: its rate against ours changes only when we steer, so it may be a second old."""
-        self._ticked = self.clock.reading()
+        """A fresh reading, and a mapping of MONOTONIC: its rate against ours changes only when we steer, so it may be a second old.
+
+        The reading is taken first: if nobody is found to have set the clock by then, it belongs to the clock as it was.
+        """
+        now = self.clock.reading()
         self._monotonic = self.clock.mapping(KernelClockId.MONOTONIC)
+        if self.clock.epoch == self._epoch:
+            self._ticked = now
+        else:
+            self._was_set()
 
     def _announce(self, status: ClockStatus) -> None:
+        problem = ""
         try:
             self.clock.announce(status)
         except ClockError as error:
-            self._note(Note(self._ticked.at_ns, "clock", True, str(error)))
+            problem = str(error)
+        if problem and problem != self._announce_problem:
+            self._note(Note(self._ticked.at_ns, "clock", True, problem))
+        self._announce_problem = problem
+        found = getattr(self.clock, "disturbed", 0)  # the kernel's clock only
+        if found > 2 * self._interferences or found == 1 > self._interferences:
+            self._interferences = found
+            text = f"another program steers the clock too ({found} times so far): stop it, `stratum1 doctor` names it"
+            self._note(Note(self._ticked.at_ns, "clock", True, text))
+
+    def _look_at_leaps(self, state: TimeState) -> None:
+        if self._leaps_told or self._leaps is None or not (state.synchronised and self._leaps.expired(state.bound_at)):
+            return
+        self._leaps_told = True
+        text = "the list of leap seconds has expired, so none will be announced: update the package tzdata, then restart"
+        self._note(Note(self._ticked.at_ns, "leap", True, text))

@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "pipeline", "pps", "refclock", "selection"},
     "settings": {"config", "hw"},
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
+    "startup": _VALUES | _EVENTS | {"build_date", "clock", "config", "discipline", "pipeline", "refclock", "server"},
     "timekeeper": _VALUES | {"clock", "inputs", "pipeline", "recorder", "server"},
     "snapshot": _VALUES | {"config", "control", "gnss", "ntp", "pipeline", "pps", "refclock", "server", "timekeeper"},
     "doctor": _VALUES | {"build_date", "clock", "config", "hw", "pps"},

@@ -35,6 +35,8 @@ def record(
                 if time.monotonic() >= until:  # a chunk comes at least once a second
                     break
     except ControlError as error:
+        if not file.stat().st_size:
+            file.unlink()  # or the next try would find it in its way
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except OSError as error:

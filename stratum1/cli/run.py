@@ -3,11 +3,13 @@
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TextIO
 
+import structlog
 import typer
 
 from stratum1.config import Config, ConfigError
@@ -31,7 +33,8 @@ def run(
 ) -> None:
     """Run the server until it is told to end.
 
-    Exit status 0 after a clean end, 1 if it can't listen, 2 for a bad configuration, 78 when a step beyond the panic limit was refused.
+    Exit status 0 after a clean end, 1 if it can't start (port taken, no right to set the clock) or fails by a fault of its own, 2 for a
+    bad configuration, 78 when a step beyond the panic limit was refused.
     """
     file = config if config is not None or simulate else DEFAULT_FILE
     directory = _private(simulated_directory()) if simulate else None
@@ -50,7 +53,8 @@ def run(
 
 
 def _serve(settings: Config, load: Callable[[], Config], seed: int, record: TextIO | None) -> int:
-    from stratum1.daemon import EXIT_LISTEN, Daemon, DaemonError, RunOptions  # noqa: PLC0415 - half a second that a bad file need not cost
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked for while we load is done by loading
+    from stratum1.daemon import EXIT_FAILURE, Daemon, DaemonError, RunOptions  # noqa: PLC0415 - half a second that a bad file need not cost
     from stratum1.logs import configure  # noqa: PLC0415
 
     configure(settings.log.level, settings.log.format)
@@ -66,17 +70,20 @@ def _serve(settings: Config, load: Callable[[], Config], seed: int, record: Text
         return asyncio.run(main())
     except DaemonError as error:
         typer.echo(str(error), err=True)
-        return EXIT_LISTEN
+        return EXIT_FAILURE
+    except Exception:  # it is told where the owner looks, too; the service manager starts us again
+        structlog.get_logger("stratum1").critical("ended by a fault of its own, please report it")
+        raise
 
 
 def _welcome(settings: Config) -> str:
-    ntp = settings.server[0].listen if settings.server else "(no listener)"
     program = "stratum1" if shutil.which("stratum1") else os.path.relpath(sys.argv[0])  # not on the path in a virtual environment
-    lines = [f"stratum1 serves NTP on {', '.join(each.listen for each in settings.server)}"]
+    lines = [f"stratum1 serves NTP on {', '.join(each.listen for each in settings.server) or 'no address'}"]
     if settings.web.enabled:
         lines.append(f"  open    http://{settings.web.listen.replace('[::]', 'localhost')}/")
+    if settings.server:
+        lines.append(f"  ask     {program} query {settings.server[0].listen.replace('[::]', 'localhost')}")
     lines += [
-        f"  ask     {program} query {ntp.replace('[::]', 'localhost')}",
         f"  status  {program} status --socket {settings.control.socket}",
         "  end     Ctrl-C",
     ]

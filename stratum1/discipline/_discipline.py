@@ -122,6 +122,7 @@ class Discipline:
         self._settled_ns, self._settled = None, 0
         self._strays.clear()
         self._policy.grant()
+        self._policy.excuse(change)
         self._in_force = None
         size = f"by {-change:+.6f} s" if known else "by an unknown amount"
         self._lock.happen(LockEvent.DISTURBED, at_ns, f"somebody else set the clock {size}")

@@ -18,12 +18,13 @@ class StepPolicy:
     the stepout; then one measurement and one step are granted, within the panic limit.
     """
 
-    __slots__ = ("_granted", "_locked_once", "_settings", "_sign", "_since_ns")
+    __slots__ = ("_excused", "_granted", "_locked_once", "_settings", "_sign", "_since_ns")
 
     def __init__(self, settings: DisciplineSettings) -> None:
         self._settings = settings
         self._locked_once = False
         self._granted = True
+        self._excused = 0.0
         self._since_ns: MonoNs | None = None
         self._sign = 0.0
 
@@ -53,14 +54,20 @@ class StepPolicy:
         self._granted = True
         self._since_ns = None
 
+    def excuse(self, offset: float) -> None:
+        """Somebody else put us off by a known offset (seconds): to undo that is no reason to doubt the reference."""
+        self._excused += offset
+
     def stepped(self) -> None:
         """The grant is used up."""
         self._granted = False
+        self._excused = 0.0
 
     def locked(self) -> None:
         """The clock is right; from now on steps must wait, and the panic limit holds."""
         self._locked_once = True
         self._granted = False
+        self._excused = 0.0
 
     def steps(self, offset: float) -> bool:
         """Whether a freshly measured offset (seconds) is to be stepped and not slewed."""
@@ -68,7 +75,7 @@ class StepPolicy:
 
     def refuses(self, offset: float) -> str | None:
         """Why the step may not be made: after the first lock nothing beyond the panic limit is believed. None if it may."""
-        if not self._locked_once or abs(offset) <= self._settings.panic_limit:
+        if not self._locked_once or min(abs(offset), abs(offset - self._excused)) <= self._settings.panic_limit:
             return None
         return (
             f"the reference asks for a step of {offset:+.3f} s, which is beyond the panic limit of {self._settings.panic_limit:g} s: "

@@ -156,17 +156,18 @@ class RefClock:
         if edge.kind is not self._settings.edge:
             return EdgeVerdict.OTHER_EDGE, None
         self._edge_seen = reading.at_ns
-        if self._fix_problem(reading.at_ns):
+        known = self._fix is not None or self._line_reason
+        if known and self._fix_problem(reading.at_ns):  # what comes before the first word may well be right: it saves seconds
             return EdgeVerdict.NO_FIX, None
         judgement = self._gate.judge(reading.at_ns)
         if judgement.verdict is EdgeVerdict.USED:
             self._pulse_seen = reading.at_ns
             self._numbering.pulse(reading.at_ns, judgement.seconds, judgement.jumped)
-            return self._numbered()
+            return self._numbered(reading.at_ns)
         return judgement.verdict, None
 
-    def _numbered(self) -> tuple[EdgeVerdict, UtcNs | None]:
-        if self._date_problem():
+    def _numbered(self, at_ns: MonoNs) -> tuple[EdgeVerdict, UtcNs | None]:
+        if self._fix_problem(at_ns) or self._date_problem():
             return EdgeVerdict.NO_FIX, None
         if self._polarity_problem():
             return EdgeVerdict.POLARITY, None

@@ -1,0 +1,96 @@
+"""What the daemon is built from: clock, listeners, leap seconds, settings; and what of a configuration this version does not do."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .build_date import build_date
+from .clock import Clock, ClockError, KernelClock, VirtualClock
+from .clock.state import floor_instant
+from .config import Config
+from .discipline import DisciplineSettings
+from .pipeline import PipelineSettings
+from .pps.events import EdgeKind
+from .refclock import RefClockSettings
+from .server import ListenAddress, ListenError, open_socket, parse_listen
+from .timescale import LeapTable, LeapTableError, parse_leap_list
+
+__all__ = ["DaemonError", "listeners", "make_clock", "pipeline_settings", "read_leaps", "unserved"]
+
+
+class DaemonError(Exception):
+    """The daemon can't start; the message is the sentence for the owner."""
+
+
+def listeners(config: Config) -> list[ListenAddress]:
+    """Where to listen, tried out: a server that can't listen must leave the clock to whoever steers it now. Raises DaemonError."""
+    try:
+        addresses = [parse_listen(each.listen) for each in config.server]
+        for each in addresses:
+            beside_ipv4 = any(other.is_wildcard and other.host.version == 4 and other.port == each.port for other in addresses)
+            open_socket(each, v6_only=each.is_wildcard and beside_ipv4).close()
+    except ValueError as error:
+        raise DaemonError(f"[[server]] listen: {error}") from None
+    except ListenError as error:
+        raise DaemonError(str(error)) from None
+    return addresses
+
+
+def make_clock(config: Config, problem: Callable[[str], None]) -> Clock:
+    """The clock to discipline, not before the last known time. Raises DaemonError."""
+    try:
+        clock: Clock = KernelClock() if config.clock.control == "kernel" else VirtualClock()
+        floor = floor_instant(Path(config.clock.state_directory), build_date())
+        if clock.reading().clock_ns < floor:
+            clock.seed(floor)
+            problem("the clock was before any possible date (no battery-backed clock?): it starts at the last known time")
+    except ClockError as error:
+        raise DaemonError(str(error)) from None
+    return clock
+
+
+def read_leaps(path: Path, problem: Callable[[str], None]) -> LeapTable | None:
+    """The table of leap seconds, None where it can't be had."""
+    try:
+        table = parse_leap_list(path.read_text(encoding="ascii", errors="replace"))
+    except (OSError, LeapTableError) as error:
+        problem(f"{path}: {error}: no leap second will be announced")
+        return None
+    if table.expired(build_date()):
+        problem(f"{path} expired before this version was built: update the package tzdata")
+    return table
+
+
+def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSettings:
+    """What shapes the pipeline. delays: serial delays learned earlier, seconds by kind of sentence."""
+    clock, receiver = config.clock, config.receiver
+    discipline = DisciplineSettings(
+        engine=clock.discipline, holdover_limit=clock.holdover_limit, step_threshold=clock.step_threshold, panic_limit=clock.panic_limit
+    )
+    if receiver is None:
+        return PipelineSettings(discipline)
+    refclock = RefClockSettings(
+        edge=EdgeKind(receiver.pps_edge),
+        has_pulse=receiver.pps != "none",
+        refuse_polarity=receiver.pps_polarity_check == "refuse",
+        pulse_delay=receiver.pulse_delay,
+        accuracy=receiver.accuracy,
+        refid=receiver.refid.encode().ljust(4, b"\0"),
+        serial_delay=receiver.serial_delay,
+        delays=delays,
+    )
+    return PipelineSettings(discipline, refclock, build_date(), receiver.rollover_repair)
+
+
+def unserved(config: Config) -> Iterator[str]:
+    """A sentence for each thing that the configuration asks for and that this version does not do."""
+    for server in config.server:
+        if server.data_plane in ("native", "xdp"):
+            yield f'[[server]] {server.listen}: data-plane = "{server.data_plane}" comes with a later version; the Python plane answers'
+    if config.nts_ke is not None:
+        yield f"[nts-ke] is not served yet: it comes with a later version, and nothing listens at {config.nts_ke.listen}/tcp"
+    if config.source:
+        yield f"[[source]]: {len(config.source)} configured, none is asked: network sources come with a later version"
+    if config.receiver is None:
+        yield "no [receiver] is configured, and it is the only source of time in this version: what is served stays unsynchronised"
+    elif config.receiver.protocol == "ubx":
+        yield '[receiver] protocol = "ubx": UBX messages are skipped, decoding them comes with a later version; NMEA is read'
