@@ -19,7 +19,7 @@ from .clock import ClockError, ClockSetWatch
 from .config import Config, ConfigError
 from .control.http import Actions, ControlServer, make_control_app
 from .control.model import EventRecord, Status
-from .control.series import RecentSeries
+from .control.series import RecentSeries, SeriesPoint
 from .discipline import DriftRecord
 from .gnss.serial_reader import LineState
 from .inputs import EdgeInput, LineInput, SerialInput
@@ -349,7 +349,21 @@ class Daemon:
         self.keeper.tick()
         if self._receiver is not None and (pulse := self._receiver.pulse_report()):
             self._tell_pulse(pulse)
-        self.series.record(self.snapshot())
+        self.series.add(self._point())
+
+    def _point(self) -> SeriesPoint:
+        """The second's point for the live plots: what a snapshot would say, at a quarter of its price."""
+        keeper, now = self.keeper, raw_now()
+        engine, state = keeper.pipeline.engine, keeper.cell.current
+        return SeriesPoint(
+            at=state.bound_at,
+            uptime=(now - self._started_raw) / NS,
+            offset=engine.last_offset,
+            frequency_ppm=keeper.clock.frequency * 1e6,
+            bound=state.error_bound,
+            jitter=engine.jitter if engine.samples else None,
+            received={address: counters.received for address, counters in self._server.counters().items()},
+        )
 
     def _tell_pulse(self, pulse: PpsReport) -> None:
         """Once for each turn that the pulse takes, for the owner who reads the log."""

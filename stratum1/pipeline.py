@@ -160,6 +160,11 @@ class Pipeline:
         """Learned serial delays, seconds by kind of sentence."""
         return self._refclock.memory()
 
+    @property
+    def engine(self) -> DisciplineReport:
+        """The discipline alone, for people."""
+        return self._discipline.report()
+
     def report(self, at_ns: MonoNs) -> PipelineReport:
         """All rooms, for people."""
         return PipelineReport(

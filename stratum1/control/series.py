@@ -42,7 +42,7 @@ class RecentSeries:
 
     def record(self, status: Status) -> None:
         """Take the point of a snapshot."""
-        self._points.append(
+        self.add(
             SeriesPoint(
                 at=status.time.utc,
                 uptime=status.uptime,
@@ -53,6 +53,10 @@ class RecentSeries:
                 received={each.listen_address: each.received for each in status.server.listeners},
             )
         )
+
+    def add(self, point: SeriesPoint) -> None:
+        """Take a point."""
+        self._points.append(point)
 
     def rates(self, span: float = 10.0) -> dict[str, float]:
         """Packets a second by listener over the last `span` seconds; empty until two points are there.

@@ -241,7 +241,7 @@ class Discipline:
         event = LockEvent.SETTLED_NETWORK if self._network else LockEvent.SETTLED
         name = "the network" if self._network else "the reference clock"
         within = self._settings.lock_ratio * noise * 1e6
-        self._lock.happen(event, at_ns, f"{name} ({source}) has agreed within {within:.3g} us for {self._settings.lock_seconds:g} s")
+        self._lock.happen(event, at_ns, f"{name} ({source}) has agreed within {within:.3g} µs for {self._settings.lock_seconds:g} s")
         if self._acquired_ns is not None and seconds(at_ns - self._acquired_ns) >= 4 * estimate.time_constant:
             self._history.note(at_ns, estimate.frequency, estimate.time_constant)
 

@@ -12,7 +12,7 @@ __all__ = ["SimulatedTruth"]
 
 _FINE = 10**6
 """Femtoseconds in a nanosecond: the knots are kept so finely that a wander of 1e-9 is not lost in rounding."""
-_KEEP = 4096
+_KEEP = 512
 
 
 class SimulatedTruth:
