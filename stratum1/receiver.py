@@ -18,6 +18,8 @@ __all__ = ["Receiver", "SimulationSettings", "raw_now"]
 
 _PHASE = 0.1
 """Seconds by which simulated true time differs from what the virtual clock starts with."""
+_KEEP = 60
+"""Seconds of simulated truth kept: the devices never look back further than their last second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Receiver:
 def _truth(seed: int) -> SimulatedTruth:
     """Simulated true time: starts at the host's idea of it, then goes its own way at a rate and phase that nobody is told."""
     host = UtcNs(time.clock_gettime_ns(time.CLOCK_REALTIME))
-    return SimulatedTruth(seed, host, raw_now(), phase=_PHASE)
+    return SimulatedTruth(seed, host, raw_now(), phase=_PHASE, keep=_KEEP)
 
 
 def _pulse_source(config: ReceiverConfig, on_edge: Callable[[Edge], None]) -> EdgeSource:

@@ -12,7 +12,7 @@ __all__ = ["SimulatedTruth"]
 
 _FINE = 10**6
 """Femtoseconds in a nanosecond: the knots are kept so finely that a wander of 1e-9 is not lost in rounding."""
-_KEEP = 512
+_KEEP = 4096
 
 
 class SimulatedTruth:
@@ -21,15 +21,24 @@ class SimulatedTruth:
     frequency: s/s by which true UTC gains on CLOCK_MONOTONIC_RAW at the start; positive means that our crystal is slow and
     that the discipline has to arrive at this same value (to first order). phase: seconds by which true UTC is ahead of
     `start_utc` at `start_raw`. wander: standard deviation of the frequency's step, s/s per square root of a second.
-    The last 4096 s are kept; before `start_raw` the line goes on at the first slope. Not for several threads: each takes a `twin`.
+    keep: at least the last so many seconds are kept, at most twice as many; before `start_raw` the line goes on at the first slope. Not for several threads: each takes a `twin`.
     """
 
     def __init__(
-        self, seed: int, start_utc: UtcNs, start_raw: MonoNs, *, frequency: float = 20e-6, phase: float = 0.1, wander: float = 1e-9
+        self,
+        seed: int,
+        start_utc: UtcNs,
+        start_raw: MonoNs,
+        *,
+        frequency: float = 20e-6,
+        phase: float = 0.1,
+        wander: float = 1e-9,
+        keep: int = _KEEP,
     ) -> None:
         if not abs(frequency) <= 1e-3 or not 0 <= wander <= 1e-6:
             raise ValueError(f"frequency {frequency} is not within 1e-3 s/s, or wander {wander} not from 0 to 1e-6")
-        self._arguments = (seed, start_utc, start_raw, frequency, phase, wander)
+        self._arguments = (seed, start_utc, start_raw, frequency, phase, wander, keep)
+        self._keep = keep
         self._random = random.Random(seed)  # noqa: S311 (a simulation has to be repeatable)
         self._wander = wander
         self._frequency = frequency
@@ -42,8 +51,8 @@ class SimulatedTruth:
 
     def twin(self) -> "SimulatedTruth":
         """The same truth for another thread."""
-        seed, start_utc, start_raw, frequency, phase, wander = self._arguments
-        return SimulatedTruth(seed, start_utc, start_raw, frequency=frequency, phase=phase, wander=wander)
+        seed, start_utc, start_raw, frequency, phase, wander, keep = self._arguments
+        return SimulatedTruth(seed, start_utc, start_raw, frequency=frequency, phase=phase, wander=wander, keep=keep)
 
     def utc_at(self, raw: MonoNs) -> UtcNs:
         """True UTC at a reading of CLOCK_MONOTONIC_RAW, rounded down. Raises LookupError for one that is no longer kept."""
@@ -71,7 +80,7 @@ class SimulatedTruth:
 
     def _kept(self, index: int) -> int:
         if index < 0 < self._first:
-            raise LookupError(f"the simulated truth keeps {_KEEP} s; asked for {-index} s before them")
+            raise LookupError(f"the simulated truth keeps {self._keep} s; asked for {-index} s before them")
         return max(index, 0)
 
     def _raw_of(self, index: int) -> int:
@@ -85,7 +94,7 @@ class SimulatedTruth:
         """Add a knot; how many old ones were dropped for it."""
         self._knots.append(self._knots[-1] + NS * _FINE + round(self._frequency * NS * _FINE))
         self._frequency += self._random.gauss(0.0, self._wander)
-        dropped = len(self._knots) - _KEEP if len(self._knots) > 2 * _KEEP else 0
+        dropped = len(self._knots) - self._keep if len(self._knots) > 2 * self._keep else 0
         del self._knots[:dropped]
         self._first += dropped
         return dropped
