@@ -21,7 +21,8 @@ class SimulatedTruth:
     frequency: s/s by which true UTC gains on CLOCK_MONOTONIC_RAW at the start; positive means that our crystal is slow and
     that the discipline has to arrive at this same value (to first order). phase: seconds by which true UTC is ahead of
     `start_utc` at `start_raw`. wander: standard deviation of the frequency's step, s/s per square root of a second.
-    keep: at least the last so many seconds are kept, at most twice as many; before `start_raw` the line goes on at the first slope. Not for several threads: each takes a `twin`.
+    keep: at least the last so many seconds are kept, at most twice as many; before `start_raw` the line goes on at the first slope.
+    Not for several threads: each takes a `twin`.
     """
 
     def __init__(
