@@ -114,7 +114,7 @@ class Timekeeper:
 
     def feed(self, event: Input) -> None:
         """Take one input to its end: pipeline, steering, publication."""
-        if isinstance(event, EdgeInput) and event.edge.kind is self.pipeline.settings.refclock.edge:
+        if isinstance(event, EdgeInput):
             self._renew()  # an edge may lead to a step, which must not hide that somebody else set the clock just now
         timely = self._timely(event)
         if timely is None:

@@ -103,7 +103,7 @@ def test_a_page_that_is_switched_off_needs_no_port(tree: Tree) -> None:
 
 def test_key_establishment_is_for_later(tree: Tree) -> None:
     assert list(check_key_port(config(), tree.host())) == []
-    assert only(check_key_port(config('[nts-ke]\ncertificate = "a"\nprivate-key = "b"'), tree.host())).level == "skipped"
+    assert only(check_key_port(config('[nts-ke]\ncertificate = "/a"\nprivate-key = "/b"'), tree.host())).level == "skipped"
 
 
 def test_without_a_listener_nobody_is_served(tree: Tree) -> None:
