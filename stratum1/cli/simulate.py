@@ -37,6 +37,9 @@ def simulate(
     """Run the reference clock and discipline code over noise series and print how well the clock was kept."""
     if not abs(offset) < 1e9:
         _refuse(f"--offset {offset}: allowed are numbers of seconds between -1e9 and 1e9")
+    for given in (frequency, pulses, temperature):
+        if trace is not None and given is not None and trace.resolve() == given.resolve():
+            _refuse(f"--trace {trace}: is one of the files to read; name another one to write to")
     steps = _column(frequency, -_LARGEST_FREQUENCY, _LARGEST_FREQUENCY, "s/s")
     stamps = _column(pulses, -_LARGEST_PULSE, _LARGEST_PULSE, "s, or 1e9 or nan where there is no pulse", missing=True)
     degrees = _column(temperature, _COLDEST, _HOTTEST, "degrees Celsius") if temperature else None

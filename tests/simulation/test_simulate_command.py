@@ -78,6 +78,7 @@ def test_missing_binary_and_unwritable_files(tmp_path: Path) -> None:
         (["--frequency", str(binary), "--pulses", str(good)], "binary: not a text file"),
         (["--frequency", str(good), "--pulses", str(good), "--temperature", str(tmp_path / "none")], "none: No such file"),
         (["--frequency", str(good), "--pulses", str(good), "--trace", str(tmp_path / "no" / "out.csv")], "out.csv: No such file"),
+        (["--frequency", str(good), "--pulses", str(good), "--trace", str(tmp_path / "." / good.name)], "is one of the files to read"),
         (["--frequency", str(good), "--pulses", str(good), "--offset", "nan"], "--offset nan: allowed"),
         (["--frequency", str(good), "--pulses", str(good), "--temperature", str(binary)], "binary: not a text file"),
     ):
