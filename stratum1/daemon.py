@@ -5,7 +5,6 @@ import contextlib
 import gc
 import signal
 import socket
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from .pps.report import PpsReport, PpsState
 from .receiver import Receiver, SimulationSettings, raw_now
 from .recorder import Recorder
 from .recording import Header
+from .secondhand import SecondHand
 from .server import ListenError, Server
 from .service import Notifier
 from .snapshot import (
@@ -99,8 +99,6 @@ class Daemon:
         )
         self._early += [Note(raw_now(), "config", True, text) for text in unserved(config)]
         self._started_raw = raw_now()
-        self._failure: BaseException | None = None
-        self._ended = False
         self._receiver = self._make_receiver()
         self._line: LineState | None = None
         self._last_edge: UtcNs | None = None
@@ -109,37 +107,35 @@ class Daemon:
         self.series = RecentSeries()
         self._listeners: list[ControlServer] = []
         self._notifier = Notifier()
-        self._stopping = asyncio.Event()
         self._panic = ""
         self._tasks: set[asyncio.Future[None]] = set()
+        self._hand = SecondHand()
         self._loop: asyncio.AbstractEventLoop
 
     async def run(self) -> int:
         """Run until a signal or a panic; returns the exit status. Raises DaemonError when no listener can be opened."""
         self._loop = asyncio.get_running_loop()
         self._handle_signals()
-        hook, threading.excepthook = threading.excepthook, self._thread_failed
         watch = None
-        try:
-            self._start_server()
-            watch = self._watch_clock()
-            await self._start_control()
-            for note in self._early:
-                self._note(note)
-            if self._receiver is not None:
-                self._receiver.start()
-            self._notifier.ready(self._one_line())
-            self._tasks.add(asyncio.create_task(self._notifier.feed_watchdog(lambda: self.healthy), name="watchdog"))
-            self._every(1.0, self._second_hand)
-            self._every(_PUBLISH[self.keeper.clock.name], self.keeper.publish)
-            gc.collect()
-            gc.freeze()  # what is there now stays: no collector needs to walk over it again
-            await self._stopping.wait()
-        finally:
-            await self._stop(watch)
-            threading.excepthook = hook
-        if self._failure is not None:
-            raise self._failure
+        with self._hand.in_loop():
+            try:
+                self._start_server()
+                watch = self._watch_clock()
+                await self._start_control()
+                for note in self._early:
+                    self._note(note)
+                if self._receiver is not None:
+                    self._receiver.start()
+                self._notifier.ready(self._one_line())
+                self._tasks.add(asyncio.create_task(self._notifier.feed_watchdog(lambda: self.healthy), name="watchdog"))
+                self._hand.every(1.0, self._second_hand)
+                self._hand.every(_PUBLISH[self.keeper.clock.name], self.keeper.publish)
+                gc.collect()
+                gc.freeze()  # what is there now stays: no collector needs to walk over it again
+                await self._hand.stopping.wait()
+            finally:
+                await self._stop(watch)
+        self._hand.raise_failure()
         return EXIT_PANIC if self._panic else 0
 
     @property
@@ -149,7 +145,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask for a clean end."""
-        self._stopping.set()
+        self._hand.stopping.set()
 
     def snapshot(self) -> Status:
         """The picture of now (StatusSource)."""
@@ -224,50 +220,14 @@ class Daemon:
 
     def _from_bytes(self, data: bytes, at_ns: MonoNs) -> None:
         reading = self.keeper.clock.at(KernelClockId.MONOTONIC_RAW, at_ns)
-        self._call(lambda: self.keeper.feed(SerialInput(reading, data)))
+        self._hand.call(lambda: self.keeper.feed(SerialInput(reading, data)))
 
     def _from_edge(self, edge: Edge) -> None:
         reading = self.keeper.clock.at(edge.clock, edge.stamp_ns)
-        self._call(lambda: self._edge(EdgeInput(reading, edge)))
+        self._hand.call(lambda: self._edge(EdgeInput(reading, edge)))
 
     def _from_line(self, state: LineState) -> None:
-        self._call(lambda: self._line_state(state))
-
-    def _call(self, action: Callable[[], None]) -> None:
-        """From a device's thread into the loop, whose end may have come."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._guarded, action)
-
-    def _guarded(self, action: Callable[[], None]) -> None:
-        """Nobody is to be served by half of a daemon: asyncio alone would log a callback's exception and go on."""
-        try:
-            action()
-        except BaseException as failure:
-            self._failure = self._failure or failure
-            self._stopping.set()
-            raise
-
-    def _every(self, interval: float, action: Callable[[], None]) -> None:
-        """Now and then every `interval` seconds; after a stall it does not catch up."""
-        due = self._loop.time()
-
-        def turn() -> None:
-            nonlocal due
-            if self._ended:
-                return
-            self._guarded(action)
-            due = max(due + interval, self._loop.time())
-            self._loop.call_at(due, turn)
-
-        turn()
-
-    def _thread_failed(self, failure: threading.ExceptHookArgs) -> None:
-        """A thread that ends by a fault takes the daemon with it: a server without its receiver's line would only look alive."""
-
-        def fail() -> None:
-            raise failure.exc_value or RuntimeError(f"a thread ended: {failure.exc_type}")
-
-        self._call(fail)
+        self._hand.call(lambda: self._line_state(state))
 
     def _edge(self, event: EdgeInput) -> None:
         if event.edge.kind == (self.config.receiver.pps_edge if self.config.receiver else ""):
@@ -289,7 +249,7 @@ class Daemon:
 
     def _on_panic(self, text: str) -> None:
         self._panic = text
-        self._stopping.set()
+        self._hand.stopping.set()
 
     def _one_line(self) -> str:
         report = self.keeper.pipeline.report(raw_now())
@@ -307,7 +267,7 @@ class Daemon:
     def _look_at_watch(self, watch: ClockSetWatch) -> None:
         try:
             if watch.cancelled():
-                self._guarded(self.keeper.publish)
+                self._hand.guarded(self.keeper.publish)
         except ClockError as error:  # the publisher still notices, half a second later
             self._loop.remove_reader(watch.fileno())
             self._note(Note(raw_now(), "clock", True, str(error)))
@@ -373,7 +333,7 @@ class Daemon:
         self._note(Note(raw_now(), "pulse", pulse.state is PpsState.FAILED, pulse.text))
 
     async def _stop(self, watch: ClockSetWatch | None) -> None:
-        self._ended = True
+        self._hand.end()
         self._notifier.stopping(self._panic)
         for task in self._tasks:
             task.cancel()

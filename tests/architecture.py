@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": set(),
     "logs": set(),
     "service": set(),
+    "secondhand": set(),
     "hw": set(),
     "dataplane": set(),
     "interchange": {"timescale"},
@@ -82,6 +83,7 @@ IO_MODULES = frozenset(
 )
 
 _PURE_ROOMS = {
+    "config",
     "timescale",
     "interchange",
     "inputs",
@@ -102,7 +104,6 @@ _PURE_MODULES = {
     ),
     *("stratum1.pps." + name for name in ("events", "report")),
     "stratum1.server.reply",
-    "stratum1.config",
 }
 
 

@@ -1,0 +1,26 @@
+"""The whole configuration as typed models: TOML in, precise errors out (docs/configure.md is made from these).
+
+Keys are kebab-case; an unknown key is refused with the nearest name. Pure: the caller reads the file.
+"""
+
+from ._tables import ClockConfig, ControlConfig, LogConfig, NtsKeConfig, ReceiverConfig, ServerConfig, SourceConfig, WebConfig
+from ._text import ConfigError, json_schema, parse_config, render_toml
+from ._values import split_address
+from ._whole import Config
+
+__all__ = [
+    "ClockConfig",
+    "Config",
+    "ConfigError",
+    "ControlConfig",
+    "LogConfig",
+    "NtsKeConfig",
+    "ReceiverConfig",
+    "ServerConfig",
+    "SourceConfig",
+    "WebConfig",
+    "json_schema",
+    "parse_config",
+    "render_toml",
+    "split_address",
+]

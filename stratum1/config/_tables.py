@@ -1,0 +1,97 @@
+"""The tables of the file. Every key has a default except where hardware must be named; descriptions go into the book."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ._values import Baud, Device, File, Flag, Host, Listen, Model, Number, PpsSource, Refid
+
+__all__ = ["ClockConfig", "ControlConfig", "LogConfig", "NtsKeConfig", "ReceiverConfig", "ServerConfig", "SourceConfig", "WebConfig"]
+
+
+def _discipline(text: str) -> str:
+    if text == "kalman":
+        raise ValueError('the Kalman filter comes with a later version; until then the engine is "pll-fll" (RFC 5905)')
+    return text
+
+
+class ReceiverConfig(Model):
+    """[receiver]: the stratum 0 reference. Without this table the server lives on its [[source]] tables."""
+
+    hat: str | None = Field(None, description="name of a HAT in hw/hats; the keys below override its data")
+    device: Device = Field("/dev/gnss0", description='serial line, any tty or pseudo-terminal; "simulated" for the built-in receiver')
+    baud: Baud = Field("auto", description='bits per second, or "auto" to detect them')
+    pps: PpsSource = Field(
+        "/dev/pps0", description='pulse per second: device, "gpiochip0:18", "simulated", or "none" (NMEA only: a wide error bound)'
+    )
+    pps_edge: Literal["assert", "clear"] = Field("assert", description="the edge that marks the start of the second")
+    pps_polarity_check: Literal["refuse", "warn"] = Field(
+        "refuse", description='what to do when the pulse\'s width says that "pps-edge" names the wrong edge'
+    )
+    protocol: Literal["auto", "nmea", "ubx"] = Field("auto", description="what the receiver speaks")
+    refid: Refid = Field("GPS", description="reference ID served while locked")
+    rollover_repair: Flag = Field(True, description="move dates before the build date forward by multiples of 1024 weeks")
+    serial_delay: Number | None = Field(
+        None, ge=0, le=2, description="seconds from pulse to first sentence; learned by itself, needed only where the server asks for it"
+    )
+    pulse_delay: Number = Field(0.0, ge=-0.1, le=0.1, description="seconds by which pulses arrive late (antenna cable: 5 ns a metre)")
+    accuracy: Number = Field(1e-6, gt=0, le=0.1, description="seconds of fixed error to assume of the pulse, part of the error bound")
+
+
+class ClockConfig(Model):
+    """[clock]: what is disciplined, and how."""
+
+    control: Literal["kernel", "virtual"] = Field(
+        "kernel", description='"kernel" steers the host\'s clock; "virtual" keeps a clock of its own and touches nothing'
+    )
+    discipline: Annotated[Literal["pll-fll", "kalman"], AfterValidator(_discipline)] = Field(
+        "pll-fll", description='"pll-fll" is RFC 5905\'s; "kalman" comes with a later version'
+    )
+    state_directory: File = Field("/var/lib/stratum1", description="drift file, learned delays, last known time")
+    holdover_limit: Number = Field(1e-3, gt=0, le=16, description="seconds of error bound at which we stop claiming to know the time")
+    step_threshold: Number = Field(0.128, gt=0, le=10, description="seconds of offset above which the clock is stepped, not slewed")
+    panic_limit: Number = Field(1000.0, gt=0, description="seconds of offset above which a step after the first lock is refused")
+    leap_seconds_file: File = Field("/usr/share/zoneinfo/leap-seconds.list", description="IERS list; its expiry is shown")
+
+
+class SourceConfig(Model):
+    """[[source]]: another time server, named as ntpd-rs names it."""
+
+    mode: Literal["server", "pool", "nts", "nts-pool", "peer", "nts-peer", "broadcast", "manycast"]
+    address: Host = Field(description="name or address, with :port where it is not the default")
+
+
+class ServerConfig(Model):
+    """[[server]]: one listener for clients."""
+
+    listen: Listen = Field("[::]:123", description='address and UDP port; "[::]" takes IPv4 too')
+    data_plane: Literal["auto", "native", "python", "xdp"] = Field("auto", description="who answers; so far the Python plane does")
+
+
+class NtsKeConfig(Model):
+    """[nts-ke]: key establishment for NTS (RFC 8915); accepted and checked now, served by a later version."""
+
+    listen: Listen = Field("[::]:4460", description="address and TCP port")
+    certificate: File = Field(description="PEM chain, leaf first")
+    private_key: File = Field(description="PEM key of the leaf")
+
+
+class WebConfig(Model):
+    """[web]: status page, /api/v1 and /metrics."""
+
+    listen: Listen = Field("[::]:8080", description="address and TCP port")
+    enabled: Flag = Field(True, description="whether to listen at all")
+    show_position: Flag = Field(False, description="show the antenna's position exactly; else it is rounded to 0.1 degree")
+
+
+class ControlConfig(Model):
+    """[control]: the Unix socket of the command line."""
+
+    socket: File = Field("/run/stratum1/control.sock", description="path of the socket")
+
+
+class LogConfig(Model):
+    """[log]: what goes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity shown")
+    format: Literal["auto", "text", "json"] = Field("auto", description='"auto": text on a terminal, JSON lines else')
