@@ -1,13 +1,26 @@
-"""What comes into the pipeline from outside, each thing with its time: the daemon feeds it, a recording keeps it, replay feeds it again."""
+"""What comes into the pipeline from outside, each thing with its time: the daemon feeds it, a recording keeps it, replay feeds it again.
+
+`receiver` counts the receivers of the configuration from 0.
+"""
 
 from dataclasses import dataclass
 
 from .gnss.events import Event
-from .interchange import Reading
+from .interchange import Environment, Reading, Sample
 from .pps.events import Edge
 from .timescale import MonoNs
 
-__all__ = ["DisturbedInput", "EdgeInput", "GnssInput", "Input", "LineInput", "SerialInput", "TickInput"]
+__all__ = [
+    "DisturbedInput",
+    "EdgeInput",
+    "EnvironmentInput",
+    "GnssInput",
+    "Input",
+    "LineInput",
+    "SampleInput",
+    "SerialInput",
+    "TickInput",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +29,7 @@ class SerialInput:
 
     reading: Reading
     data: bytes
+    receiver: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,7 @@ class LineInput:
     at_ns: MonoNs
     is_open: bool
     text: str
+    receiver: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,7 @@ class GnssInput:
 
     reading: Reading
     events: tuple[Event, ...]
+    receiver: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,7 @@ class EdgeInput:
 
     reading: Reading
     edge: Edge
+    receiver: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +78,19 @@ class DisturbedInput:
     offset: float
 
 
-Input = SerialInput | LineInput | GnssInput | EdgeInput | TickInput | DisturbedInput
+@dataclass(frozen=True, slots=True)
+class EnvironmentInput:
+    """The chosen sensor was read; about once in some seconds."""
+
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class SampleInput:
+    """A finished measurement against another server. reach: RFC 5905's register after it (8 polls, the latest in bit 0)."""
+
+    sample: Sample
+    reach: int = 0xFF
+
+
+Input = SerialInput | LineInput | GnssInput | EdgeInput | TickInput | DisturbedInput | EnvironmentInput | SampleInput

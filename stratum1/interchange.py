@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from .timescale import MonoNs, UtcNs
 
 __all__ = [
+    "Environment",
     "KernelClockId",
     "Leap",
     "LeapPlan",
@@ -84,6 +85,14 @@ class Sample:
     root_dispersion: float
     reference_time: UtcNs
     leap: Leap
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the crystal feels: degrees Celsius of the chosen sensor at an instant."""
+
+    at_ns: MonoNs
+    temperature: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from .discipline import UNKNOWN_BOUND, Decision, Discipline, DisciplineReport, D
 from .gnss import Counters as GnssCounters
 from .gnss import GnssDecoder
 from .gnss.events import Event, Fix, Health, Satellite, Sky
-from .inputs import DisturbedInput, EdgeInput, GnssInput, Input, LineInput, SerialInput, TickInput
+from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
 from .interchange import Leap, LeapPlan, LockState, Reading, Sample, Steering, TimeState
 from .interchange import Mapping as ClockMapping
 from .refclock import RefClock, RefClockReport, RefClockSettings
@@ -102,20 +102,23 @@ class Pipeline:
         """Take one input to its end."""
         match event:
             case SerialInput():
-                return self._gnss(self._decoder.feed(event.data, event.reading.at_ns), event.reading)
+                output = self._gnss(self._decoder.feed(event.data, event.reading.at_ns), event.reading)
             case GnssInput():
-                return self._gnss(list(event.events), event.reading)
+                output = self._gnss(list(event.events), event.reading)
             case EdgeInput():
-                return self._observe(self._refclock.edge(event.edge, event.reading))
+                output = self._observe(self._refclock.edge(event.edge, event.reading))
+            case SampleInput():
+                output = self._observe(event.sample)
             case TickInput():
-                return self._tick(event.reading)
+                output = self._tick(event.reading)
             case LineInput():
-                return self._line(event)
+                output = self._line(event)
+            case EnvironmentInput():
+                self._discipline.environment(event.environment)
+                output = Output()
             case DisturbedInput():
-                self._refclock.clock_stepped(event.at_ns)
-                output = self._decide(self._discipline.disturbed(event.at_ns, event.offset), event.at_ns)
-                note = Note(event.at_ns, "clock", True, f"another program set the clock by {-event.offset:+.6f} s: it is measured anew")
-                return Output(output.steering, (note, *output.notes), output.panic)
+                output = self._disturbed(event)
+        return output
 
     def time_state(self, now: Reading, realtime: ClockMapping | None, monotonic: ClockMapping | None) -> TimeState:
         """What is served from now on. A void mapping (None for realtime) or an unknown time gives leap UNKNOWN and stratum 16."""
@@ -208,6 +211,12 @@ class Pipeline:
             self._decoder.reset()
             self._fix = self._sky = None
         return Output(notes=(Note(event.at_ns, "receiver", not event.is_open, event.text),))
+
+    def _disturbed(self, event: DisturbedInput) -> Output:
+        self._refclock.clock_stepped(event.at_ns)
+        output = self._decide(self._discipline.disturbed(event.at_ns, event.offset), event.at_ns)
+        note = Note(event.at_ns, "clock", True, f"another program set the clock by {-event.offset:+.6f} s: it is measured anew")
+        return Output(output.steering, (note, *output.notes), output.panic)
 
     def _observe(self, sample: Sample | None) -> Output:
         if sample is None:

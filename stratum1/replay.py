@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .inputs import DisturbedInput, EdgeInput, GnssInput, Input, LineInput, SerialInput, TickInput
+from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
 from .interchange import Steering
 from .pipeline import Note, Pipeline, PipelineReport
 from .recording import Header, RecordedOutput, RecordingError, read_recording
@@ -19,6 +19,8 @@ _NAMES: dict[type, str] = {
     EdgeInput: "edge",
     TickInput: "tick",
     DisturbedInput: "disturbed",
+    EnvironmentInput: "environment",
+    SampleInput: "sample",
 }
 
 
@@ -67,4 +69,12 @@ def replay_lines(lines: Iterable[str]) -> Replayed:
 
 
 def _instant(entry: Input) -> MonoNs:
-    return entry.at_ns if isinstance(entry, LineInput | DisturbedInput) else entry.reading.at_ns
+    match entry:
+        case LineInput() | DisturbedInput():
+            return entry.at_ns
+        case EnvironmentInput():
+            return entry.environment.at_ns
+        case SampleInput():
+            return entry.sample.at_ns
+        case _:
+            return entry.reading.at_ns

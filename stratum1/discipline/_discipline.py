@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isfinite, log2
 
 from stratum1.clock import ClockLimits
-from stratum1.interchange import LockState, ReferenceHealth, Sample, Steering
+from stratum1.interchange import Environment, LockState, ReferenceHealth, Sample, Steering
 from stratum1.timescale import MonoNs, seconds
 
 from ._engine import Engine, Estimate, Verdict
@@ -66,6 +66,7 @@ class Discipline:
         self._last: tuple[float, float] | None = None
         self._samples = self._spikes = self._ignored = self._steps = 0
         self._panic: str | None = None
+        self._environment: Environment | None = None
 
     def observe(self, sample: Sample) -> Decision:
         """Take a sample that passed the gates; what it says of our clock is used, held back or outvoted."""
@@ -106,6 +107,10 @@ class Discipline:
             self._settled_ns, self._settled = None, 0
             self._lock.happen(LockEvent.LOST, at_ns, why)
         return self._decide(0.0)
+
+    def environment(self, environment: Environment) -> None:
+        """The temperature of now, for an engine that learns what it does to the crystal."""
+        self._environment = environment
 
     def disturbed(self, at_ns: MonoNs, offset: float | None) -> Decision:
         """Somebody else set the clock: measure anew, and say so.

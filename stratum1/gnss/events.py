@@ -5,7 +5,22 @@ from enum import IntEnum
 
 from stratum1.timescale import MonoNs, UtcNs
 
-__all__ = ["Dop", "Event", "Fix", "FixMode", "Health", "LeapNotice", "Position", "Satellite", "Sky", "TimeMark"]
+__all__ = [
+    "Authenticity",
+    "Dop",
+    "Event",
+    "Fix",
+    "FixMode",
+    "Health",
+    "LeapNotice",
+    "Position",
+    "PulseCorrection",
+    "RadioPath",
+    "Satellite",
+    "Sky",
+    "Survey",
+    "TimeMark",
+]
 
 
 class FixMode(IntEnum):
@@ -69,7 +84,11 @@ class TimeMark:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One epoch of the receiver, complete. time is None until a date is known; leap_seconds is GPS - UTC where the receiver tells it."""
+    """One epoch of the receiver, complete. time is None until a date is known; leap_seconds is GPS - UTC where the receiver tells it.
+
+    time_accuracy (seconds) and position_accuracy (metres, horizontal): the receiver's own estimates, None where it tells none.
+    fixed_position: the receiver is in timing mode and holds its position.
+    """
 
     at_ns: MonoNs
     time: UtcNs | None
@@ -81,6 +100,9 @@ class Fix:
     leap_seconds: int | None
     trusted: bool
     rollovers: int
+    time_accuracy: float | None = None
+    position_accuracy: float | None = None
+    fixed_position: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +115,69 @@ class Sky:
 
 @dataclass(frozen=True, slots=True)
 class LeapNotice:
-    """The receiver announces a leap second: the instant right after it and its sign."""
+    """What the receiver says of leap seconds (UBX-NAV-TIMELS): the instant right after the next one and its sign.
+
+    sign 0: it has the almanac's word that none is to come; `at` then means nothing. leap_seconds: GPS - UTC now, None if not certain.
+    """
 
     at_ns: MonoNs
     at: UtcNs
     sign: int
+    leap_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PulseCorrection:
+    """Sawtooth of one pulse (UBX-TIM-TP): the pulse that marks `utc` leaves the receiver this much after (positive) the true instant.
+
+    error in seconds; None: the receiver says that it doesn't know it for this pulse. at_ns: arrival, which is before the pulse.
+    utc: the second that the pulse marks, rounded to the pulse's grid, by the receiver's time.
+    """
+
+    at_ns: MonoNs
+    utc: UtcNs
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Survey-in of a timing receiver (UBX-TIM-SVIN): seconds so far, mean position's standard deviation in metres, observations."""
+
+    at_ns: MonoNs
+    active: bool
+    valid: bool
+    duration: float
+    accuracy: float
+    observations: int
+
+
+@dataclass(frozen=True, slots=True)
+class RadioPath:
+    """Antenna and radio front end (UBX-MON-RF, MON-HW), one an RF block.
+
+    block: its number. antenna: "init", "unknown", "ok", "short", "open". jamming: "unknown", "ok", "warning", "critical".
+    jamming_indicator: 0 (none) to 255 (strong CW). agc: gain as a share of its range, 0 to 1. noise: noise level as counted.
+    """
+
+    at_ns: MonoNs
+    block: int
+    antenna: str
+    jamming: str
+    jamming_indicator: int
+    agc: float
+    noise: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticity:
+    """What the receiver itself says of spoofing and jamming (UBX-SEC-SIG, NAV-STATUS).
+
+    spoofing: "unknown", "none", "indicated", "affirmed"; jamming: "unknown", "none", "warning", "critical".
+    """
+
+    at_ns: MonoNs
+    spoofing: str
+    jamming: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +193,4 @@ class Health:
     text: str
 
 
-Event = TimeMark | Fix | Sky | LeapNotice | Health
+Event = TimeMark | Fix | Sky | LeapNotice | PulseCorrection | Survey | RadioPath | Authenticity | Health
