@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
+# floor.sh [RESULTS [PYTEST ARGUMENT...]]
 # The floor lane: the tests under Python 3.13 with Debian trixie's own packages, the oldest versions that we promise to run with.
 #
 # The root is made by mmdebstrap from the mirror that this host's apt uses, and kept in .cache as a tar named after its package
 # list. Each run unpacks it anew, installs this tree into it as a package (not editable: package data is tested too) and runs
 # pytest in it, in a network namespace that has nothing but loopback. Without root it all happens in a user namespace
 # (needs uidmap and a range in /etc/subuid).
+#
+# What Debian does not have (pyubx2 and what it needs) comes as the wheels that requirements/test.txt pins by hash: fetched once, outside,
+# and kept in .cache beside the root.
 #
 # Left out here, because what they need is not in the root: tests/e2e (browser), tests/interop (peers),
 # tests/deploy/test_deploy_ansible.py (ansible). They run in the first lane.
@@ -20,13 +24,17 @@ packages=(python3 python3-pip python3-setuptools python3-wheel
 options=(--variant=minbase --format=tar
     --aptopt='Apt::Install-Recommends "false"' --dpkgopt=force-unsafe-io
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*')
+wheels=(pyubx2 pynmeagps pyrtcm)
 ignored=(tests/e2e tests/interop tests/deploy/test_deploy_ansible.py)
 
 key=$(printf '%s\n' "${packages[@]}" "${options[@]}" | sha256sum | cut -c1-16)
 cache=${STRATUM1_CACHE:-$PWD/.cache}
 tar=$cache/trixie-$key.tar
 root=$cache/trixie-root
-results=${1:-$cache/floor.xml}
+pins=$(awk -v names="${wheels[*]}" \
+    'BEGIN { split(names, list, " "); for (i in list) wanted[list[i]] } /^[^ ]/ { take = substr($0, 1, index($0, "==") - 1) in wanted } take' \
+    requirements/test.txt)
+shelf=$cache/wheels-$(printf '%s' "$pins" | sha256sum | cut -c1-16)
 mkdir -p "$cache"
 
 make_root() {
@@ -41,10 +49,21 @@ make_root() {
     mv "$tar.part" "$tar"
 }
 
+fetch_wheels() {
+    echo "fetching ${wheels[*]} (once)"
+    rm -rf "$cache"/wheels-*
+    mkdir "$shelf.part"
+    printf '%s\n' "$pins" >"$shelf.part/pins.txt"
+    .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+        --requirement "$shelf.part/pins.txt" --dest "$shelf.part"
+    mv "$shelf.part" "$shelf"
+}
+
 # Runs inside the namespaces, as root of them.
 inside() {
     mkdir "$root"
     tar -C "$root" -xpf "$tar" --exclude='./dev/*'
+    cp -r "$shelf" "$root/wheels"
     mkdir "$root/src"
     { git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -path ./.cache -prune -o -path ./.venv -prune -o -type f -print0; } |
         xargs -0r sh -c 'for file; do [ -e "$file" ] && printf "%s\0" "$file"; done' sh | tar --null --files-from=- -c | tar -C "$root/src" -x
@@ -62,16 +81,19 @@ inside() {
     hash -r
     umount --lazy /old
     local environment=(env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin HOME=/root LANG=C.UTF-8 CI="${CI:-}" PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1)
-    "${environment[@]}" pip install --quiet --no-index --no-deps --no-build-isolation --break-system-packages --root-user-action=ignore .
+    local install=("${environment[@]}" pip install --quiet --no-index --no-deps --break-system-packages --root-user-action=ignore)
+    "${install[@]}" --require-hashes --find-links /wheels --requirement /wheels/pins.txt
+    "${install[@]}" --no-build-isolation .
     rm -rf build
     # Neither this nor what it starts (PYTHONSAFEPATH) has the tree on its path: the installed package is what is tested.
-    "${environment[@]}" pytest -p no:cacheprovider --quiet --junitxml=/floor.xml "${ignored[@]/#/--ignore=}"
+    "${environment[@]}" pytest -p no:cacheprovider --quiet --junitxml=/floor.xml "${ignored[@]/#/--ignore=}" "$@"
 }
 
 if [ "${1:-}" = --inside ]; then
-    inside
+    inside "${@:2}"
     exit
 fi
+results=${1:-$cache/floor.xml}
 
 namespaces=(unshare --mount --net --pid --fork --kill-child)
 helper=()
@@ -83,9 +105,10 @@ if [ "$(id -u)" != 0 ]; then
     tools/need.sh newuidmap:uidmap
 fi
 [ -e "$tar" ] || make_root
+[ -e "$shelf" ] || fetch_wheels
 "${helper[@]}" rm -rf --one-file-system "$root"
 status=0
-"${namespaces[@]}" "$PWD/tools/floor.sh" --inside || status=$?
+"${namespaces[@]}" "$PWD/tools/floor.sh" --inside "${@:2}" || status=$?
 cp "$root/floor.xml" "$results" || status=1
 "${helper[@]}" rm -rf --one-file-system "$root"
 exit $status
