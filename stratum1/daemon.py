@@ -21,8 +21,8 @@ from .control.model import EventRecord, Status
 from .control.series import RecentSeries, SeriesPoint
 from .discipline import DriftRecord
 from .gnss.serial_reader import LineState
-from .inputs import EdgeInput, LineInput, SerialInput
-from .interchange import KernelClockId
+from .inputs import EdgeInput, EnvironmentInput, LineInput, SerialInput
+from .interchange import Environment, KernelClockId
 from .logs import configure
 from .pipeline import Note, Pipeline
 from .pps import GpioSyntaxError
@@ -42,9 +42,11 @@ from .snapshot import (
     refclock_status,
     server_status,
     source_status,
+    temperature_status,
     time_status,
 )
 from .startup import DaemonError, listeners, make_clock, pipeline_settings, read_leaps, unserved
+from .temperature import TemperatureReader, TemperatureState
 from .timekeeper import Memory, Timekeeper
 from .timescale import NS, MonoNs, UtcNs
 from .web import make_app
@@ -100,6 +102,7 @@ class Daemon:
         self._early += [Note(raw_now(), "config", True, text) for text in unserved(config)]
         self._started_raw = raw_now()
         self._receiver = self._make_receiver()
+        self._thermometer = self._make_thermometer()
         self._line: LineState | None = None
         self._last_edge: UtcNs | None = None
         self._pulse_told: PpsState | None = None
@@ -126,6 +129,8 @@ class Daemon:
                     self._note(note)
                 if self._receiver is not None:
                     self._receiver.start()
+                if self._thermometer is not None:
+                    self._thermometer.start()
                 self._notifier.ready(self._one_line())
                 self._tasks.add(asyncio.create_task(self._notifier.feed_watchdog(lambda: self.healthy), name="watchdog"))
                 self._hand.every(1.0, self._second_hand)
@@ -170,6 +175,7 @@ class Daemon:
             server=server_status(self._server.counters()),
             sources=source_status(self.config),
             events=tuple(self._events),
+            temperature=temperature_status(self._thermometer.state) if self._thermometer else None,
         )
 
     async def reload(self) -> str:
@@ -215,6 +221,12 @@ class Daemon:
         except OSError as error:
             raise DaemonError(f"the simulated receiver can't be made in {directory}: {error.strerror or error}") from None
 
+    def _make_thermometer(self) -> TemperatureReader | None:
+        wanted = self.config.clock.temperature_sensor
+        if wanted == "none" or (wanted == "auto" and self._is_simulated):  # what is simulated must not depend on the room it runs in
+            return None
+        return TemperatureReader(wanted, self._from_sensor, self._from_thermometer, raw_now)
+
     def _early_problem(self, text: str) -> None:
         self._early.append(Note(raw_now(), "start", True, text))
 
@@ -228,6 +240,13 @@ class Daemon:
 
     def _from_line(self, state: LineState) -> None:
         self._hand.call(lambda: self._line_state(state))
+
+    def _from_sensor(self, environment: Environment) -> None:
+        self._hand.call(lambda: self.keeper.feed(EnvironmentInput(environment)))
+
+    def _from_thermometer(self, state: TemperatureState) -> None:
+        text = state.error or (f"the temperature is read from {state.sensor}" if state.sensor else "a temperature sensor is looked for")
+        self._hand.call(lambda: self._note(Note(raw_now(), "temperature", bool(state.error), text)))
 
     def _edge(self, event: EdgeInput) -> None:
         if event.edge.kind == (self.config.receiver.pps_edge if self.config.receiver else ""):
@@ -348,5 +367,7 @@ class Daemon:
                 ends.push_async_callback(listener.stop)
             ends.callback(self._recorder.close)
             ends.callback(self._server.stop)
+            if self._thermometer is not None:
+                ends.callback(self._thermometer.stop)
             if self._receiver is not None:
                 ends.callback(self._receiver.stop)

@@ -1,7 +1,7 @@
 """A recording: the pipeline's inputs and what it made of them, one JSON array a line, after a header that holds its settings.
 
-Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance;
-o is the output that the input before it led to. Pure: text in, values out; nothing is believed unchecked, since recordings
+Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance,
+v temperature; o is the output that the input before it led to. Pure: text in, values out; nothing is believed unchecked, since recordings
 come with bug reports from strangers.
 """
 
@@ -16,8 +16,8 @@ from typing import Any, TypeVar, get_args
 
 from .clock import ClockLimits
 from .discipline import DisciplineSettings, DriftRecord
-from .inputs import DisturbedInput, EdgeInput, Input, LineInput, SerialInput, TickInput
-from .interchange import KernelClockId, Reading, Steering
+from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, Input, LineInput, SerialInput, TickInput
+from .interchange import Environment, KernelClockId, Reading, Steering
 from .pipeline import PipelineSettings
 from .pps.events import Edge, EdgeKind
 from .refclock import RefClockSettings
@@ -83,6 +83,8 @@ def encode_input(event: Input) -> str:
             row = ["t", event.reading.at_ns, event.reading.clock_ns]
         case DisturbedInput():
             row = ["d", event.at_ns, event.offset]
+        case EnvironmentInput():
+            row = ["v", event.environment.at_ns, event.environment.temperature]
         case _:
             raise TypeError(f"{type(event).__name__} is not recorded")
     return json.dumps(row, separators=(",", ":"))
@@ -192,11 +194,12 @@ def _value(value: Any, kind: Any, name: str) -> Any:
 def _row(row: Any) -> Input | RecordedOutput:
     if not isinstance(row, list) or not row:
         raise ValueError("expected a JSON array")
+    entry: Input | RecordedOutput
     match row:
         case ["s", at, clock, str(data)]:
-            return SerialInput(_reading(at, clock), _bytes(data))
+            entry = SerialInput(_reading(at, clock), _bytes(data))
         case ["l", at, bool(is_open), str(text)]:
-            return LineInput(MonoNs(_whole(at, "at")), is_open, _printable(text))
+            entry = LineInput(MonoNs(_whole(at, "at")), is_open, _printable(text))
         case ["e", at, clock, kind, sequence, stamp, source, missed]:
             edge = Edge(
                 kind=_word(EdgeKind, kind, "kind"),
@@ -205,14 +208,18 @@ def _row(row: Any) -> Input | RecordedOutput:
                 clock=_word(KernelClockId, source, "clock"),
                 missed=_whole(missed, "missed"),
             )
-            return EdgeInput(_reading(at, clock), edge)
+            entry = EdgeInput(_reading(at, clock), edge)
         case ["t", at, clock]:
-            return TickInput(_reading(at, clock))
+            entry = TickInput(_reading(at, clock))
         case ["d", at, offset]:
-            return DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
+            entry = DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
+        case ["v", at, temperature]:
+            entry = EnvironmentInput(Environment(MonoNs(_whole(at, "at")), _finite(temperature, "temperature")))
         case ["o", frequency, phase_rate, step]:
-            return RecordedOutput(Steering(_finite(frequency, "frequency"), _finite(phase_rate, "phase_rate"), _finite(step, "step")))
-    raise ValueError(f"unknown kind of line or wrong number of fields: {str(row)[:60]}")
+            entry = RecordedOutput(Steering(_finite(frequency, "frequency"), _finite(phase_rate, "phase_rate"), _finite(step, "step")))
+        case _:
+            raise ValueError(f"unknown kind of line or wrong number of fields: {str(row)[:60]}")
+    return entry
 
 
 def _reading(at: object, clock: object) -> Reading:

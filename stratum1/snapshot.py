@@ -14,6 +14,7 @@ from .control.model import (
     SerialDelay,
     ServerStatus,
     SourceStatus,
+    TemperatureStatus,
     TimeStatus,
 )
 from .gnss.events import FixMode
@@ -24,6 +25,7 @@ from .pipeline import PipelineReport
 from .pps import PpsReport
 from .refclock import EdgeVerdict
 from .server import Counters, ServerResponse
+from .temperature import TemperatureState
 from .timekeeper import Timekeeper
 from .timescale import LeapTable, MonoNs, UtcNs
 
@@ -36,6 +38,7 @@ __all__ = [
     "refclock_status",
     "server_status",
     "source_status",
+    "temperature_status",
 ]
 
 __all__ += ["discipline_status", "time_status"]
@@ -162,6 +165,11 @@ def source_status(config: Config) -> tuple[SourceStatus, ...]:
     """The [[source]] tables, which this version checks and shows but does not ask."""
     text = "inert: network sources come with a later version"
     return tuple(SourceStatus(source.mode, source.address, text) for source in config.source)
+
+
+def temperature_status(state: TemperatureState) -> TemperatureStatus:
+    """The sensor beside the crystal."""
+    return TemperatureStatus(state.sensor, state.celsius, state.error)
 
 
 def event_record(at: UtcNs, kind: str, text: str) -> EventRecord:

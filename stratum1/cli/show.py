@@ -59,6 +59,8 @@ def _time_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if discipline:
         lines.append(("Discipline", f"{discipline['engine']}, jitter {time_span(discipline['jitter'])}"))
+    if (temperature := status["temperature"]) and temperature["celsius"] is not None:
+        lines.append(("Temperature", f"{temperature['celsius']:.1f} °C ({temperature['sensor']})"))
     return lines
 
 

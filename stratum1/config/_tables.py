@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ._values import Baud, Device, File, Flag, Host, Listen, Model, Number, PpsSource, Refid
+from ._values import Baud, Device, File, Flag, Host, Listen, Model, Number, PpsSource, Refid, TemperatureSensor
 
 __all__ = ["ClockConfig", "ControlConfig", "LogConfig", "NtsKeConfig", "ReceiverConfig", "ServerConfig", "SourceConfig", "WebConfig"]
 
@@ -52,6 +52,11 @@ class ClockConfig(Model):
     step_threshold: Number = Field(0.128, gt=0, le=10, description="seconds of offset above which the clock is stepped, not slewed")
     panic_limit: Number = Field(1000.0, gt=0, description="seconds of offset above which a step after the first lock is refused")
     leap_seconds_file: File = Field("/usr/share/zoneinfo/leap-seconds.list", description="IERS list; its expiry is shown")
+    temperature_sensor: TemperatureSensor = Field(
+        "auto",
+        description='what tells how warm the crystal is: "auto" (the processor\'s zone, none where the receiver is simulated), "none", '
+        "a path in /sys, the type of a thermal zone or the name of a hwmon chip",
+    )
 
 
 class SourceConfig(Model):

@@ -6,7 +6,20 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
 
-__all__ = ["Baud", "Device", "File", "Flag", "Host", "Listen", "Model", "Number", "PpsSource", "Refid", "split_address"]
+__all__ = [
+    "Baud",
+    "Device",
+    "File",
+    "Flag",
+    "Host",
+    "Listen",
+    "Model",
+    "Number",
+    "PpsSource",
+    "Refid",
+    "TemperatureSensor",
+    "split_address",
+]
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -58,6 +71,16 @@ def _device(text: str) -> str:
     return text if text == "simulated" else _absolute(text)
 
 
+def _temperature_sensor(text: str) -> str:
+    if text.startswith("/"):
+        return _absolute(text)
+    if re.fullmatch(r"[A-Za-z0-9_.:+-]{1,64}", text):
+        return text
+    raise ValueError(
+        'must be "auto", "none", a path ("/sys/class/hwmon/hwmon0/temp1_input"), a zone\'s type or a chip\'s name ("cpu-thermal")'
+    )
+
+
 def _host(text: str) -> str:
     """A name or an address, with :port or without; an IPv6 address with a port in brackets."""
     host = text
@@ -79,6 +102,7 @@ Device = Annotated[str, AfterValidator(_device)]
 Host = Annotated[str, AfterValidator(_host)]
 PpsSource = Annotated[str, AfterValidator(_pps_source)]
 Refid = Annotated[str, AfterValidator(_refid)]
+TemperatureSensor = Annotated[str, AfterValidator(_temperature_sensor)]
 
 
 class Model(BaseModel):

@@ -28,6 +28,7 @@ __all__ = [
     "SourceStatus",
     "Status",
     "StatusSource",
+    "TemperatureStatus",
     "TimeStatus",
     "alarms",
     "without_exact_position",
@@ -227,6 +228,15 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TemperatureStatus:
+    """The sensor beside the crystal: its name ("" while none is found), degrees Celsius (None without a reading), what is wrong or ""."""
+
+    sensor: str
+    celsius: float | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EventRecord:
     """Something that happened, for people. kind: one word ("lock", "step", "line", "web"); text: the sentence."""
 
@@ -253,6 +263,7 @@ class Status:
     server: ServerStatus
     sources: tuple[SourceStatus, ...] = ()
     events: tuple[EventRecord, ...] = ()
+    temperature: TemperatureStatus | None = None
     build_commit: str = ""
     build_date: str = ""
 
@@ -280,6 +291,8 @@ def alarms(status: Status) -> tuple[str, ...]:
         found.append(f"Receiver {status.gnss.line.device}: {status.gnss.line.error}")
     if status.pps and status.pps.error:
         found.append(f"Pulse {status.pps.device}: {status.pps.error}")
+    if status.temperature and status.temperature.error:
+        found.append(f"Temperature: {status.temperature.error}")
     found += [f"Listener {each.listen_address}: {each.error}" for each in status.server.listeners if each.error]
     expires = status.time.leap_file_expires
     if expires is not None and expires <= status.time.utc:

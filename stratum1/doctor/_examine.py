@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from stratum1.config import Config
 
-from . import _clock, _network, _pulse, _serial, _software, _storage, _timekeepers
+from . import _clock, _network, _pulse, _serial, _software, _storage, _temperature, _timekeepers
 from ._finding import Finding, Level, skipped
 from ._host import Host
 
@@ -37,6 +37,7 @@ _EITHER_CLOCK: tuple[Check, ...] = (
     _timekeepers.check_enabled_timekeepers,
     _clock.check_time_of_day,
     _clock.check_leap_list,
+    _temperature.check_temperature,
 )
 _KERNEL_CLOCK: tuple[Check, ...] = (
     _clock.check_clock_privilege,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, StateSetMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, ServerStatus, Status, alarms
+from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, ServerStatus, Status, TemperatureStatus, alarms
 from stratum1.interchange import LockState
 from stratum1.timescale import NS, UtcNs
 
@@ -30,6 +30,7 @@ def stratum1_families(status: Status) -> Iterator[Metric]:
     """Everything beyond ntpd-rs's names. A part that is not configured has its families without series."""
     yield from _lock(status)
     yield from _clock(status)
+    yield from _temperature(status.temperature) if status.temperature else ()
     yield from _leap(status)
     yield from _gnss(status.gnss) if status.gnss else ()
     yield from _pps(status.pps) if status.pps else ()
@@ -76,6 +77,15 @@ def _clock(status: Status) -> Iterator[Metric]:
         "stratum1_discipline_time_constant_seconds",
         "Time constant of the discipline, seconds",
         discipline.time_constant if discipline else None,
+    )
+
+
+def _temperature(temperature: TemperatureStatus) -> Iterator[Metric]:
+    yield gauges(
+        "stratum1_temperature_celsius",
+        "Temperature of the sensor that stands for the crystal's, degrees Celsius; NaN without a reading",
+        "sensor",
+        [(temperature.sensor, temperature.celsius)] if temperature.sensor else [],
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stratum1.control import GnssStatus, ListenerStatus, PpsStatus, RefclockStatus, Status, alarms
+from stratum1.control import GnssStatus, ListenerStatus, PpsStatus, RefclockStatus, Status, TemperatureStatus, alarms
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
@@ -106,6 +106,7 @@ def _time(status: Status) -> dict[str, str]:
         "leap": LEAP_WORDS[int(time.leap)],
         "root": f"{time_span(time.root_delay)} / {time_span(time.root_dispersion)}",
         "reference-time": _moment(time.reference_time),
+        "temperature": _temperature(status.temperature),
         "clock-name": {"kernel": "the host's own clock", "virtual": "a clock of its own (virtual); the host's is left alone"}.get(
             time.clock, time.clock
         ),
@@ -117,6 +118,14 @@ def _time(status: Status) -> dict[str, str]:
         "next-leap": "none known" if leap is None else f"{'inserted' if leap.sign > 0 else 'deleted'} right before {_moment(leap.at)}",
         "leap-file": _leap_file(status),
     }
+
+
+def _temperature(temperature: TemperatureStatus | None) -> str:
+    if temperature is None:
+        return "no sensor is used"
+    if temperature.celsius is None:
+        return temperature.error or "no sensor found"
+    return f"{temperature.celsius:.1f} °C ({temperature.sensor})"
 
 
 def _leap_file(status: Status) -> str:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stratum1.clock import ClockLimits
 from stratum1.discipline import DisciplineSettings, DriftRecord
-from stratum1.inputs import DisturbedInput, EdgeInput, GnssInput, Input, LineInput, SerialInput, TickInput
-from stratum1.interchange import KernelClockId, Reading, Steering
+from stratum1.inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SerialInput, TickInput
+from stratum1.interchange import Environment, KernelClockId, Reading, Steering
 from stratum1.pipeline import PipelineSettings
 from stratum1.pps.events import Edge, EdgeKind
 from stratum1.recording import Header, RecordedOutput, RecordingError, encode_header, encode_input, encode_output, read_recording
@@ -48,6 +48,7 @@ inputs = st.one_of(
     st.builds(EdgeInput, readings, edges),
     st.builds(TickInput, readings),
     st.builds(DisturbedInput, whole.map(MonoNs), finite),
+    st.builds(EnvironmentInput, st.builds(Environment, whole.map(MonoNs), finite)),
 )
 outputs = st.builds(RecordedOutput, st.builds(Steering, finite, finite, finite))
 
@@ -115,6 +116,7 @@ def test_a_second_header_is_refused() -> None:
         ('["e",1,2,"assert",1,1,"tai",0]', "clock: must be one of realtime"),
         ('["e",1,2,[],1,1,"realtime",0]', "kind: must be one of"),
         ('["e",1,2,"assert","1",1,"realtime",0]', "sequence: must be a whole number"),
+        ('["v",1,"warm"]', "temperature: must be a finite number"),
         ('["d",1,NaN]', "offset: must be a finite number"),
         ('["d",1,1e999]', "offset: must be a finite number"),
         ('["o",0,0,"x"]', "step: must be a finite number"),

@@ -17,6 +17,7 @@ from stratum1.control import (
     ServerStatus,
     SourceStatus,
     Status,
+    TemperatureStatus,
     TimeStatus,
 )
 from stratum1.gnss.events import Dop, FixMode, Position, Satellite
@@ -120,6 +121,7 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
             EventRecord(UtcNs(now - 5000 * NS), "start", "stratum1 0.1.0 started"),
             EventRecord(UtcNs(now - 4000 * NS), "lock", "acquiring to locked: steered by the pulse"),
         ),
+        temperature=TemperatureStatus("cpu-thermal", 48.312),
     )
 
 
