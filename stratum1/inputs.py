@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .gnss.events import Event
 from .interchange import Environment, Reading, Sample
 from .pps.events import Edge
-from .timescale import MonoNs
+from .timescale import MonoNs, UtcNs
 
 __all__ = [
     "DisturbedInput",
@@ -87,9 +87,15 @@ class EnvironmentInput:
 
 @dataclass(frozen=True, slots=True)
 class SampleInput:
-    """A finished measurement against another server. reach: RFC 5905's register after it (8 polls, the latest in bit 0)."""
+    """A finished measurement against another server. clock_ns: what our clock read at sample.at_ns, so that the measurement stays good
+    when our clock is steered. reach: RFC 5905's register after it (8 polls, the latest in bit 0).
+
+    sample.sigma: of the stamps alone; what delays do to the offset is found out by the selection from many samples. sample.refid: what
+    is served as reference ID while this source steers us (section 7.3: the server's IPv4 address, or the hash of its IPv6 address).
+    """
 
     sample: Sample
+    clock_ns: UtcNs
     reach: int = 0xFF
 
 

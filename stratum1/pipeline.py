@@ -4,18 +4,18 @@ The daemon, the simulator and a replayed recording all run this; they differ onl
 becomes of the steering.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from .clock import ClockLimits, ClockStatus
 from .discipline import UNKNOWN_BOUND, Decision, Discipline, DisciplineReport, DisciplineSettings, DriftRecord, Transition
 from .gnss import Counters as GnssCounters
-from .gnss import GnssDecoder
-from .gnss.events import Event, Fix, Health, Satellite, Sky
+from .gnss.events import Fix, Health, Satellite
 from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
-from .interchange import Leap, LeapPlan, LockState, Reading, Sample, Steering, TimeState
+from .interchange import Leap, LeapPlan, LockState, Reading, ReferenceHealth, Sample, Steering, TimeState
 from .interchange import Mapping as ClockMapping
-from .refclock import RefClock, RefClockReport, RefClockSettings
+from .refclock import RefClockReport, RefClockSettings
+from .reference import Reference, ReferenceReport
 from .timescale import NS, LeapTable, MonoNs, UtcNs
 
 __all__ = ["Note", "Output", "Pipeline", "PipelineReport", "PipelineSettings"]
@@ -29,13 +29,25 @@ _LEAP_WARNING = 86_400 * NS  # leap bits are shown in the last day only, since t
 class PipelineSettings:
     """Everything that shapes the pipeline: what a recording must carry so that its replay is the same run.
 
-    floor: no date before it is believed, None to take dates as sent. repair: move such dates by multiples of 1024 weeks.
+    refclock: of the first receiver; more: of the others. floor: no date before it is believed, None to take dates as sent.
+    repair: move such dates by multiples of 1024 weeks. Raises ValueError where two receivers have the same name.
     """
 
     discipline: DisciplineSettings
     refclock: RefClockSettings = field(default_factory=RefClockSettings)
     floor: UtcNs | None = None
     repair: bool = True
+    more: tuple[RefClockSettings, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in self.receivers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"receivers need names of their own, not {', '.join(names)}")
+
+    @property
+    def receivers(self) -> tuple[RefClockSettings, ...]:
+        """All receivers, in the order that their inputs are counted in."""
+        return (self.refclock, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class PipelineReport:
-    """The rooms' reports, for people."""
+    """The rooms' reports, for people. fix, satellites, refclock, gnss, health: of the first receiver; receivers: all of them."""
 
     state: LockState
     since: MonoNs
@@ -73,10 +85,11 @@ class PipelineReport:
     health: Mapping[str, Health]
     steps: int
     samples: int
+    receivers: tuple[ReferenceReport, ...]
 
 
 class Pipeline:
-    """Pure composition of gnss, refclock and discipline. Not thread-safe: one caller feeds it, in the order of events."""
+    """Pure composition of receivers and discipline. Not thread-safe: one caller feeds it, in the order of events."""
 
     def __init__(
         self, settings: PipelineSettings, limits: ClockLimits, drift: DriftRecord | None = None, leaps: LeapTable | None = None
@@ -84,14 +97,10 @@ class Pipeline:
         self.settings = settings
         self._precision = limits.precision
         self._leaps = leaps
-        self._decoder = GnssDecoder(settings.floor, settings.repair)
-        self._refclock = RefClock(settings.refclock, leaps)
+        self._references = tuple(Reference(each, settings.floor, settings.repair, leaps) for each in settings.receivers)
         self._discipline = Discipline(settings.discipline, limits, drift)
         self._decision: Decision | None = None
         self._decided_at = MonoNs(0)
-        self._fix: Fix | None = None
-        self._sky: Sky | None = None
-        self._health: dict[str, Health] = {}
         self._state_since = MonoNs(0)
         self._state_reason = "started"
         self._steps = 0
@@ -101,18 +110,12 @@ class Pipeline:
     def feed(self, event: Input) -> Output:
         """Take one input to its end."""
         match event:
-            case SerialInput():
-                output = self._gnss(self._decoder.feed(event.data, event.reading.at_ns), event.reading)
-            case GnssInput():
-                output = self._gnss(list(event.events), event.reading)
-            case EdgeInput():
-                output = self._observe(self._refclock.edge(event.edge, event.reading))
+            case SerialInput() | LineInput() | GnssInput() | EdgeInput():
+                output = self._receiver(event)
             case SampleInput():
                 output = self._observe(event.sample)
             case TickInput():
                 output = self._tick(event.reading)
-            case LineInput():
-                output = self._line(event)
             case EnvironmentInput():
                 self._discipline.environment(event.environment)
                 output = Output()
@@ -160,8 +163,8 @@ class Pipeline:
         return DriftRecord(learned.frequency, learned.uncertainty, self._last_sample.reference_time)
 
     def delays(self) -> dict[str, float]:
-        """Learned serial delays, seconds by kind of sentence."""
-        return self._refclock.memory()
+        """Learned serial delays of the first receiver, seconds by kind of sentence."""
+        return self._references[0].delays()
 
     @property
     def engine(self) -> DisciplineReport:
@@ -170,50 +173,54 @@ class Pipeline:
 
     def report(self, at_ns: MonoNs) -> PipelineReport:
         """All rooms, for people."""
+        receivers = tuple(reference.report(at_ns) for reference in self._references)
+        first = receivers[0]
         return PipelineReport(
             state=self._decision.state if self._decision else LockState.COLD,
             since=self._state_since,
             reason=self._state_reason,
             decision=self._decision,
-            fix=self._fix,
-            satellites=self._sky.satellites if self._sky else (),
-            refclock=self._refclock.report(at_ns),
+            fix=first.fix,
+            satellites=first.satellites,
+            refclock=first.refclock,
             discipline=self._discipline.report(),
-            gnss=self._decoder.counters,
-            health=dict(self._health),
+            gnss=first.gnss,
+            health=first.health,
             steps=self._steps,
             samples=self._samples,
+            receivers=receivers,
         )
 
-    def _gnss(self, events: list[Event], reading: Reading) -> Output:
+    def _receiver(self, event: SerialInput | LineInput | GnssInput | EdgeInput) -> Output:
+        if not 0 <= event.receiver < len(self._references):
+            return Output()  # a recording's word for a receiver that its header does not have
+        reference = self._references[event.receiver]
+        match event:
+            case SerialInput():
+                return self._take(reference, reference.serial(event), event.reading)
+            case GnssInput():
+                return self._take(reference, reference.events(list(event.events), event.reading), event.reading)
+            case EdgeInput():
+                return self._observe(reference.edge(event))
+            case LineInput():
+                reference.line(event)
+                return Output(notes=(Note(event.at_ns, "receiver", not event.is_open, event.text),))
+
+    def _take(self, reference: Reference, found: Iterator[Sample | Health], reading: Reading) -> Output:
+        """What a receiver's bytes led to, one after the other."""
         output = Output()
         notes: list[Note] = []
-        for event in events:
-            if isinstance(event, Fix):
-                self._fix = event
-            elif isinstance(event, Sky):
-                self._sky = event
-            elif isinstance(event, Health):
-                before = self._health.get(event.kind)
-                self._health[event.kind] = event
-                if before is None or (before.alarm, before.text) != (event.alarm, event.text):
-                    notes.append(Note(event.at_ns, "receiver", event.alarm, event.text))
-            sample = self._refclock.gnss(event, Reading(event.at_ns, UtcNs(reading.clock_ns - (reading.at_ns - event.at_ns))))
-            if sample is not None:
-                output = _joined(output, self._observe(sample))
-                if output.steering is not None and output.steering.step:  # the rest was read off the clock as it was before
-                    self._refclock.clock_stepped(reading.at_ns)
+        for each in found:
+            if isinstance(each, Health):
+                notes.append(Note(each.at_ns, "receiver", each.alarm, each.text))
+                continue
+            output = _joined(output, self._observe(each))
+            if output.steering is not None and output.steering.step:  # the rest was read off the clock as it was before
+                reference.clock_stepped(reading.at_ns)
         return _joined(Output(notes=tuple(notes)), output)
 
-    def _line(self, event: LineInput) -> Output:
-        self._refclock.line(event.is_open, event.text)
-        if not event.is_open:
-            self._decoder.reset()
-            self._fix = self._sky = None
-        return Output(notes=(Note(event.at_ns, "receiver", not event.is_open, event.text),))
-
     def _disturbed(self, event: DisturbedInput) -> Output:
-        self._refclock.clock_stepped(event.at_ns)
+        self._forget_stamps(event.at_ns)
         output = self._decide(self._discipline.disturbed(event.at_ns, event.offset), event.at_ns)
         note = Note(event.at_ns, "clock", True, f"another program set the clock by {-event.offset:+.6f} s: it is measured anew")
         return Output(output.steering, (note, *output.notes), output.panic)
@@ -226,9 +233,21 @@ class Pipeline:
         return self._decide(self._discipline.observe(sample), sample.at_ns)
 
     def _tick(self, reading: Reading) -> Output:
-        output = self._gnss(self._decoder.poll(reading.at_ns), reading)
-        health = self._refclock.health(reading.at_ns)
-        return _joined(output, self._decide(self._discipline.tick(reading.at_ns, health), reading.at_ns))
+        output = Output()
+        for reference in self._references:
+            output = _joined(output, self._take(reference, reference.poll(reading), reading))
+        return _joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading.at_ns)), reading.at_ns))
+
+    def _health(self, at_ns: MonoNs) -> ReferenceHealth:
+        """Of all receivers together: one that can be used is enough."""
+        found = [reference.health(at_ns) for reference in self._references]
+        best = next((each for each in found if each.usable), found[0])
+        return ReferenceHealth(any(each.heard for each in found), best.usable, best.reason)
+
+    def _forget_stamps(self, at_ns: MonoNs) -> None:
+        """Our clock was stepped: what was stamped by then is of another clock."""
+        for reference in self._references:
+            reference.clock_stepped(at_ns)
 
     def _decide(self, decision: Decision, at_ns: MonoNs) -> Output:
         self._decision = decision
@@ -237,7 +256,7 @@ class Pipeline:
         steering = decision.steering
         if steering is not None and steering.step:
             self._steps += 1
-            self._refclock.clock_stepped(at_ns)
+            self._forget_stamps(at_ns)
             notes.append(Note(at_ns, "step", False, f"the clock is stepped by {steering.step:+.6f} s"))
         if decision.panic:
             notes.append(Note(at_ns, "panic", True, decision.panic))

@@ -1,7 +1,8 @@
 """A recording: the pipeline's inputs and what it made of them, one JSON array a line, after a header that holds its settings.
 
 Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance,
-v temperature; o is the output that the input before it led to. Pure: text in, values out; nothing is believed unchecked, since recordings
+v temperature, m finished measurement against a server; o is the output that the input before it led to. Lines of a receiver other
+than the first end with its number. Pure: text in, values out; nothing is believed unchecked, since recordings
 come with bug reports from strangers.
 """
 
@@ -16,8 +17,8 @@ from typing import Any, TypeVar, get_args
 
 from .clock import ClockLimits
 from .discipline import DisciplineSettings, DriftRecord
-from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, Input, LineInput, SerialInput, TickInput
-from .interchange import Environment, KernelClockId, Reading, Steering
+from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, Input, LineInput, SampleInput, SerialInput, TickInput
+from .interchange import Environment, KernelClockId, Leap, Reading, Sample, Steering
 from .pipeline import PipelineSettings
 from .pps.events import Edge, EdgeKind
 from .refclock import RefClockSettings
@@ -56,7 +57,8 @@ class RecordedOutput:
 def encode_header(header: Header) -> str:
     """The first line, without its newline."""
     settings = asdict(header.settings)
-    settings["refclock"]["refid"] = header.settings.refclock.refid.hex()
+    for table, receiver in zip((settings["refclock"], *settings["more"]), header.settings.receivers, strict=True):
+        table["refid"] = receiver.refid.hex()
     document = {
         FORMAT: VERSION,
         "whole": header.whole,
@@ -73,21 +75,38 @@ def encode_input(event: Input) -> str:
     row: list[object]
     match event:
         case SerialInput():
-            row = ["s", event.reading.at_ns, event.reading.clock_ns, base64.b64encode(event.data).decode()]
+            row = ["s", event.reading.at_ns, event.reading.clock_ns, base64.b64encode(event.data).decode(), *_number(event.receiver)]
         case LineInput():
-            row = ["l", event.at_ns, event.is_open, event.text]
+            row = ["l", event.at_ns, event.is_open, event.text, *_number(event.receiver)]
         case EdgeInput():
             e = event.edge
-            row = ["e", event.reading.at_ns, event.reading.clock_ns, e.kind, e.sequence, e.stamp_ns, e.clock, e.missed]
+            row = [
+                "e",
+                event.reading.at_ns,
+                event.reading.clock_ns,
+                e.kind,
+                e.sequence,
+                e.stamp_ns,
+                e.clock,
+                e.missed,
+                *_number(event.receiver),
+            ]
         case TickInput():
             row = ["t", event.reading.at_ns, event.reading.clock_ns]
         case DisturbedInput():
             row = ["d", event.at_ns, event.offset]
         case EnvironmentInput():
             row = ["v", event.environment.at_ns, event.environment.temperature]
+        case SampleInput():
+            row = ["m", event.clock_ns, event.reach, {**asdict(event.sample), "refid": event.sample.refid.hex()}]
         case _:
             raise TypeError(f"{type(event).__name__} is not recorded")
     return json.dumps(row, separators=(",", ":"))
+
+
+def _number(receiver: int) -> list[object]:
+    """What a line ends with: nothing for the first receiver."""
+    return [receiver] if receiver else []
 
 
 def encode_output(steering: Steering) -> str:
@@ -134,6 +153,7 @@ def _header(document: Any) -> Header:
             refclock=_refclock(_table(settings, "refclock")),
             floor=floor,
             repair=_value(settings["repair"], bool, "repair"),
+            more=tuple(_refclock(_object(each, "more")) for each in settings["more"]),
         ),
         limits=_limits(_table(document, "limits")),
         drift=DriftRecord(**_fields(DriftRecord, _table(document, "drift"), "drift")) if document["drift"] is not None else None,
@@ -143,12 +163,8 @@ def _header(document: Any) -> Header:
 
 
 def _refclock(table: dict[str, Any]) -> RefClockSettings:
-    try:
-        refid = bytes.fromhex(_value(table["refid"], str, "refclock.refid"))
-    except ValueError as error:
-        raise ValueError(f"refclock.refid: {error}") from None
     delays = {kind: _finite(value, f"refclock.delays.{kind}") for kind, value in _table(table, "delays").items()}
-    special = {"refid": refid, "edge": _word(EdgeKind, table["edge"], "refclock.edge"), "delays": delays}
+    special = {"refid": _refid(table["refid"], "refclock.refid"), "edge": _word(EdgeKind, table["edge"], "refclock.edge"), "delays": delays}
     return RefClockSettings(**_fields(RefClockSettings, table, "refclock", special))
 
 
@@ -194,13 +210,29 @@ def _value(value: Any, kind: Any, name: str) -> Any:
 def _row(row: Any) -> Input | RecordedOutput:
     if not isinstance(row, list) or not row:
         raise ValueError("expected a JSON array")
-    entry: Input | RecordedOutput
+    if row[0] in ("s", "l", "e"):
+        return _from_receiver(row)
     match row:
-        case ["s", at, clock, str(data)]:
-            entry = SerialInput(_reading(at, clock), _bytes(data))
-        case ["l", at, bool(is_open), str(text)]:
-            entry = LineInput(MonoNs(_whole(at, "at")), is_open, _printable(text))
-        case ["e", at, clock, kind, sequence, stamp, source, missed]:
+        case ["t", at, clock]:
+            return TickInput(_reading(at, clock))
+        case ["d", at, offset]:
+            return DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
+        case ["v", at, temperature]:
+            return EnvironmentInput(Environment(MonoNs(_whole(at, "at")), _finite(temperature, "temperature")))
+        case ["m", clock, reach, dict(table)]:
+            return SampleInput(_sample(table), UtcNs(_whole(clock, "clock")), _whole(reach, "reach") & 0xFF)
+        case ["o", frequency, phase_rate, step]:
+            return RecordedOutput(Steering(_finite(frequency, "frequency"), _finite(phase_rate, "phase_rate"), _finite(step, "step")))
+    raise _unknown(row)
+
+
+def _from_receiver(row: list[Any]) -> Input:
+    match row:
+        case ["s", at, clock, str(data), *number] if len(number) < 2:
+            return SerialInput(_reading(at, clock), _bytes(data), _receiver(number))
+        case ["l", at, bool(is_open), str(text), *number] if len(number) < 2:
+            return LineInput(MonoNs(_whole(at, "at")), is_open, _printable(text), _receiver(number))
+        case ["e", at, clock, kind, sequence, stamp, source, missed, *number] if len(number) < 2:
             edge = Edge(
                 kind=_word(EdgeKind, kind, "kind"),
                 sequence=_whole(sequence, "sequence"),
@@ -208,18 +240,31 @@ def _row(row: Any) -> Input | RecordedOutput:
                 clock=_word(KernelClockId, source, "clock"),
                 missed=_whole(missed, "missed"),
             )
-            entry = EdgeInput(_reading(at, clock), edge)
-        case ["t", at, clock]:
-            entry = TickInput(_reading(at, clock))
-        case ["d", at, offset]:
-            entry = DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
-        case ["v", at, temperature]:
-            entry = EnvironmentInput(Environment(MonoNs(_whole(at, "at")), _finite(temperature, "temperature")))
-        case ["o", frequency, phase_rate, step]:
-            entry = RecordedOutput(Steering(_finite(frequency, "frequency"), _finite(phase_rate, "phase_rate"), _finite(step, "step")))
-        case _:
-            raise ValueError(f"unknown kind of line or wrong number of fields: {str(row)[:60]}")
-    return entry
+            return EdgeInput(_reading(at, clock), edge, _receiver(number))
+    raise _unknown(row)
+
+
+def _unknown(row: list[Any]) -> ValueError:
+    return ValueError(f"unknown kind of line or wrong number of fields: {str(row)[:60]}")
+
+
+def _receiver(number: list[Any]) -> int:
+    return _whole(number[0], "receiver") if number else 0
+
+
+def _sample(table: dict[str, Any]) -> Sample:
+    special = {"refid": _refid(table["refid"], "sample.refid"), "leap": Leap(_whole(table["leap"], "sample.leap"))}
+    return Sample(**_fields(Sample, {**table, "source": _printable(str(table["source"]))}, "sample", special))
+
+
+def _refid(text: object, name: str) -> bytes:
+    try:
+        refid = bytes.fromhex(_value(text, str, name))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if len(refid) != 4:
+        raise ValueError(f"{name}: must be four octets")
+    return refid
 
 
 def _reading(at: object, clock: object) -> Reading:
@@ -239,7 +284,10 @@ def _bytes(text: str) -> bytes:
 
 
 def _table(of: Any, key: str) -> dict[str, Any]:
-    value = of[key]
+    return _object(of[key], key)
+
+
+def _object(value: Any, key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{key}: must be an object")
     return value

@@ -33,13 +33,15 @@ _UPSIDE_DOWN = 0.75  # s; so late a first sentence seems to be where it is the t
 
 @dataclass(frozen=True, slots=True)
 class RefClockSettings:
-    """What the owner chose. pulse_delay: seconds by which pulses arrive late. accuracy: fixed error of the pulse, seconds.
+    """What the owner chose. name: of its samples. pulse_delay: seconds by which pulses arrive late.
 
+    accuracy: fixed error of the pulse, seconds.
     delays: serial delays learned earlier, seconds by kind of sentence. has_pulse False: sentences alone give the time.
     serial_delay: the owner's word on the delay of the first sentence, seconds. refuse_polarity: whether pulses are refused whose
     width says that the other edge is the one on time. Raises ValueError for a number out of range or a refid that isn't four octets.
     """
 
+    name: str = "refclock"
     edge: EdgeKind = EdgeKind.ASSERT
     has_pulse: bool = True
     refuse_polarity: bool = True
@@ -198,7 +200,7 @@ class RefClock:
 
     def _sample(self, reading: Reading, true_ns: UtcNs, sigma: float, fixed: float) -> Sample:
         return Sample(
-            source="refclock",
+            source=self._settings.name,
             at_ns=reading.at_ns,
             offset=(true_ns - reading.clock_ns) / NS,
             sigma=sigma,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stratum1.clock import ClockLimits
 from stratum1.discipline import DisciplineSettings, DriftRecord
-from stratum1.inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SerialInput, TickInput
-from stratum1.interchange import Environment, KernelClockId, Reading, Steering
+from stratum1.inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
+from stratum1.interchange import Environment, KernelClockId, Leap, Reading, Sample, Steering
 from stratum1.pipeline import PipelineSettings
 from stratum1.pps.events import Edge, EdgeKind
 from stratum1.recording import Header, RecordedOutput, RecordingError, encode_header, encode_input, encode_output, read_recording
@@ -31,6 +31,7 @@ FULL = Header(
         ),
         UtcNs(1_780_000_000_000_000_000),
         repair=False,
+        more=(RefClockSettings("second", refid=b"PPS2"), RefClockSettings("third", delays={"GPGGA": 0.2})),
     ),
     LIMITS,
     DriftRecord(-2e-5, 1e-8, UtcNs(5)),
@@ -42,10 +43,27 @@ whole = st.integers(-(2**62) + 1, 2**62 - 1)
 readings = st.builds(Reading, whole.map(MonoNs), whole.map(UtcNs))
 finite = st.floats(allow_nan=False, allow_infinity=False)
 edges = st.builds(Edge, st.sampled_from(EdgeKind), whole, whole, st.sampled_from(KernelClockId), whole)
+words = st.text().filter(str.isprintable)
+samples = st.builds(
+    Sample,
+    words,
+    whole.map(MonoNs),
+    finite,
+    finite,
+    finite,
+    whole,
+    st.binary(min_size=4, max_size=4),
+    finite,
+    finite,
+    whole.map(UtcNs),
+    st.sampled_from(Leap),
+)
+receivers = st.integers(0, 3)
 inputs = st.one_of(
-    st.builds(SerialInput, readings, st.binary(max_size=300)),
-    st.builds(LineInput, whole.map(MonoNs), st.booleans(), st.text().filter(str.isprintable)),
-    st.builds(EdgeInput, readings, edges),
+    st.builds(SerialInput, readings, st.binary(max_size=300), receivers),
+    st.builds(LineInput, whole.map(MonoNs), st.booleans(), words, receivers),
+    st.builds(EdgeInput, readings, edges, receivers),
+    st.builds(SampleInput, samples, whole.map(UtcNs), st.integers(0, 255)),
     st.builds(TickInput, readings),
     st.builds(DisturbedInput, whole.map(MonoNs), finite),
     st.builds(EnvironmentInput, st.builds(Environment, whole.map(MonoNs), finite)),
@@ -165,6 +183,7 @@ def changed(path: str, value: object) -> str:
         ("settings.refclock.refid", "4750", "refid"),
         ("settings.refclock.refid", "xyz", "refclock.refid"),
         ("settings.refclock.refid", 7, "refclock.refid: must be a text"),
+        ("settings.more", [1], "more: must be an object"),
         ("settings.refclock.delays", {"GNRMC": "soon"}, "refclock.delays.GNRMC: must be a finite number"),
         ("settings.refclock.delays", 5, "delays: must be an object"),
         ("settings.refclock.pulse_delay", None, "refclock.pulse_delay: must be a finite number"),

@@ -1,0 +1,97 @@
+"""One receiver as the pipeline sees it: its decoder and its reference clock, bytes and edges in, samples and notes out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from .gnss import Counters as GnssCounters
+from .gnss import GnssDecoder
+from .gnss.events import Event, Fix, Health, Satellite, Sky
+from .inputs import EdgeInput, LineInput, SerialInput
+from .interchange import Reading, ReferenceHealth, Sample
+from .refclock import RefClock, RefClockReport, RefClockSettings
+from .timescale import LeapTable, MonoNs, UtcNs
+
+__all__ = ["Reference", "ReferenceReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceReport:
+    """One receiver for people. health: what it said of itself last, by kind."""
+
+    name: str
+    fix: Fix | None
+    satellites: tuple[Satellite, ...]
+    refclock: RefClockReport
+    gnss: GnssCounters
+    health: Mapping[str, Health]
+
+
+class Reference:
+    """Pure. Samples are yielded one by one, so that a step which one leads to is known before the next is made."""
+
+    def __init__(self, settings: RefClockSettings, floor: UtcNs | None, repair: bool, leaps: LeapTable | None) -> None:
+        """floor, repair: of dates, as in `PipelineSettings`."""
+        self.name = settings.name
+        self._decoder = GnssDecoder(floor, repair)
+        self._refclock = RefClock(settings, leaps)
+        self._fix: Fix | None = None
+        self._sky: Sky | None = None
+        self._health: dict[str, Health] = {}
+
+    def serial(self, event: SerialInput) -> Iterator[Sample | Health]:
+        """Bytes of the line."""
+        return self.events(self._decoder.feed(event.data, event.reading.at_ns), event.reading)
+
+    def poll(self, reading: Reading) -> Iterator[Sample | Health]:
+        """The second hand: what the decoder had held back until now."""
+        return self.events(self._decoder.poll(reading.at_ns), reading)
+
+    def events(self, events: list[Event], reading: Reading) -> Iterator[Sample | Health]:
+        """Decoded events; `reading` is both clocks at their arrival. Yields samples, and each `Health` that says something new."""
+        for event in events:
+            if isinstance(event, Fix):
+                self._fix = event
+            elif isinstance(event, Sky):
+                self._sky = event
+            elif isinstance(event, Health):
+                before = self._health.get(event.kind)
+                self._health[event.kind] = event
+                if before is None or (before.alarm, before.text) != (event.alarm, event.text):
+                    yield event
+            sample = self._refclock.gnss(event, Reading(event.at_ns, UtcNs(reading.clock_ns - (reading.at_ns - event.at_ns))))
+            if sample is not None:
+                yield sample
+
+    def edge(self, event: EdgeInput) -> Sample | None:
+        """An edge of the pulse."""
+        return self._refclock.edge(event.edge, event.reading)
+
+    def line(self, event: LineInput) -> None:
+        """The serial line was opened or lost."""
+        self._refclock.line(event.is_open, event.text)
+        if not event.is_open:
+            self._decoder.reset()
+            self._fix = self._sky = None
+
+    def clock_stepped(self, at_ns: MonoNs) -> None:
+        """Our clock was stepped, by whomever: what was stamped by then is of another clock."""
+        self._refclock.clock_stepped(at_ns)
+
+    def health(self, at_ns: MonoNs) -> ReferenceHealth:
+        """Whether it can be used at a raw time, and if not, why."""
+        return self._refclock.health(at_ns)
+
+    def delays(self) -> dict[str, float]:
+        """Learned serial delays, seconds by kind of sentence."""
+        return self._refclock.memory()
+
+    def report(self, at_ns: MonoNs) -> ReferenceReport:
+        """The state for people."""
+        return ReferenceReport(
+            name=self.name,
+            fix=self._fix,
+            satellites=self._sky.satellites if self._sky else (),
+            refclock=self._refclock.report(at_ns),
+            gnss=self._decoder.counters,
+            health=dict(self._health),
+        )
