@@ -7,7 +7,7 @@ CACHE := .cache
 # command:Debian package
 TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 nsenter:util-linux systemd-analyze:systemd chromium:chromium
 
-.PHONY: help run test test-first test-floor test-long lint docs bench lock clean
+.PHONY: help run test test-first test-floor test-long lint docs bench bench-timing lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,7 +38,10 @@ docs: $(CACHE)/docs.stamp ## the book, built into site/ with warnings as errors
 	@echo "open site/index.html"
 
 bench: $(CACHE)/test.stamp ## what the server costs (tests/bench)
-	@set -e; for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in tests/bench/cost.py tests/bench/server_cost.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+bench-timing: $(CACHE)/test.stamp ## how well the clock is kept: the scenarios, other noise, mishaps; peers beside them (ARGS="S1 S2" for less)
+	@$(BIN)/python tests/bench/timing.py $(or $(ARGS),--grid --mishaps --cpu)
 
 lock: ## pins all dependencies anew (uses uv in a throw-away environment)
 	tools/lock.sh

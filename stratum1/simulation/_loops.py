@@ -6,7 +6,7 @@ from typing import Protocol
 from stratum1.clock import ClockLimits
 from stratum1.discipline import Decision, Discipline, DisciplineSettings, DriftRecord
 from stratum1.gnss.events import Event
-from stratum1.interchange import Leap, LockState, Reading, ReferenceHealth, Sample, Steering
+from stratum1.interchange import Environment, Leap, LockState, Reading, ReferenceHealth, Sample, Steering
 from stratum1.timescale import NS, UtcNs, seconds
 
 __all__ = ["Claim", "Loop", "SampleLoop"]
@@ -72,8 +72,9 @@ class SampleLoop:
         return self._decision.steering
 
     def tick(self, now: Reading, temperature: float | None) -> Steering | None:
-        """See `Loop.tick`; the temperature is not used by this engine."""
-        del temperature
+        """See `Loop.tick`."""
+        if temperature is not None:
+            self.discipline.environment(Environment(now.at_ns, temperature))
         heard = self._last_ns is not None
         usable = self._last_ns is not None and now.at_ns - self._last_ns < 5 * NS
         self._decision = self.discipline.tick(now.at_ns, ReferenceHealth(heard, usable, "" if usable else "no pulse for 5 s"))

@@ -3,8 +3,8 @@
 from stratum1.clock import ClockLimits
 from stratum1.discipline import DisciplineSettings, DriftRecord
 from stratum1.gnss.events import Event
-from stratum1.inputs import EdgeInput, GnssInput, TickInput
-from stratum1.interchange import KernelClockId, Reading, Steering
+from stratum1.inputs import EdgeInput, EnvironmentInput, GnssInput, TickInput
+from stratum1.interchange import Environment, KernelClockId, Reading, Steering
 from stratum1.pipeline import Pipeline, PipelineSettings
 from stratum1.pps.events import Edge, EdgeKind
 from stratum1.timescale import UtcNs
@@ -30,8 +30,9 @@ class PipelineLoop:
         return self.pipeline.feed(EdgeInput(edge, kernel_edge)).steering
 
     def tick(self, now: Reading, temperature: float | None) -> Steering | None:
-        """See `Loop.tick`; the temperature is not used by this engine."""
-        del temperature
+        """See `Loop.tick`."""
+        if temperature is not None:
+            self.pipeline.feed(EnvironmentInput(Environment(now.at_ns, temperature)))
         self._now = now
         return self.pipeline.feed(TickInput(now)).steering
 

@@ -7,9 +7,9 @@ frequency[k]: error of the crystal over [k, k + 1), s/s, positive is fast. pulse
 import numpy as np
 import numpy.typing as npt
 
-from stratum1.simulation import SCENARIOS
+from stratum1.simulation import SCENARIOS, Scenario
 
-__all__ = ["series"]
+__all__ = ["Array", "draw", "series"]
 
 _EPOCH = 20_261_124
 Array = npt.NDArray[np.float64]
@@ -17,7 +17,11 @@ Array = npt.NDArray[np.float64]
 
 def series(name: str, seed: int) -> tuple[Array, Array]:
     """Frequency and pulses of a scenario of `stratum1.simulation.SCENARIOS`; S7 has S1's law and draws."""
-    scenario = SCENARIOS[name]
+    return draw(SCENARIOS[name], seed)
+
+
+def draw(scenario: Scenario, seed: int) -> tuple[Array, Array]:
+    """Frequency and pulses of any scenario; two that differ in their law only have the same draws behind them."""
     generator = np.random.default_rng([seed, _EPOCH])
     n = scenario.seconds
     # the order of the draws is part of the definition
