@@ -42,6 +42,7 @@ from .snapshot import (
     refclock_status,
     server_status,
     source_status,
+    stability_status,
     temperature_status,
     time_status,
 )
@@ -174,6 +175,7 @@ class Daemon:
             refclock=refclock_status(report) if receiver else None,
             server=server_status(self._server.counters()),
             sources=source_status(self.config),
+            stability=stability_status(report),
             events=tuple(self._events),
             temperature=temperature_status(self._thermometer.state) if self._thermometer else None,
         )

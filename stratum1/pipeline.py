@@ -252,6 +252,8 @@ class Pipeline:
     def _decide(self, decision: Decision, at_ns: MonoNs) -> Output:
         self._decision = decision
         self._decided_at = at_ns
+        for reference in self._references:
+            reference.decided(decision.state)
         notes = [self._transition(t) for t in decision.transitions]
         steering = decision.steering
         if steering is not None and steering.step:

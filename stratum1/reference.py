@@ -7,8 +7,9 @@ from .gnss import Counters as GnssCounters
 from .gnss import GnssDecoder
 from .gnss.events import Event, Fix, Health, Satellite, Sky
 from .inputs import EdgeInput, LineInput, SerialInput
-from .interchange import Reading, ReferenceHealth, Sample
+from .interchange import LockState, Reading, ReferenceHealth, Sample
 from .refclock import RefClock, RefClockReport, RefClockSettings
+from .stability import StabilityReport, StabilityWatch
 from .timescale import LeapTable, MonoNs, UtcNs
 
 __all__ = ["Reference", "ReferenceReport"]
@@ -16,7 +17,7 @@ __all__ = ["Reference", "ReferenceReport"]
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReport:
-    """One receiver for people. health: what it said of itself last, by kind."""
+    """One receiver for people. health: what it said of itself last, by kind; stability: None where no pulse is to come."""
 
     name: str
     fix: Fix | None
@@ -24,6 +25,7 @@ class ReferenceReport:
     refclock: RefClockReport
     gnss: GnssCounters
     health: Mapping[str, Health]
+    stability: StabilityReport | None
 
 
 class Reference:
@@ -37,6 +39,8 @@ class Reference:
         self._fix: Fix | None = None
         self._sky: Sky | None = None
         self._health: dict[str, Health] = {}
+        self._stability = StabilityWatch() if settings.has_pulse else None  # sentences are too coarse for it
+        self._locked = False
 
     def serial(self, event: SerialInput) -> Iterator[Sample | Health]:
         """Bytes of the line."""
@@ -64,7 +68,14 @@ class Reference:
 
     def edge(self, event: EdgeInput) -> Sample | None:
         """An edge of the pulse."""
-        return self._refclock.edge(event.edge, event.reading)
+        sample = self._refclock.edge(event.edge, event.reading)
+        if sample is not None and self._stability is not None:
+            self._stability.observe(sample, self._locked)
+        return sample
+
+    def decided(self, state: LockState) -> None:
+        """What has become of our clock since the last call."""
+        self._locked = state is LockState.LOCKED
 
     def line(self, event: LineInput) -> None:
         """The serial line was opened or lost."""
@@ -76,6 +87,8 @@ class Reference:
     def clock_stepped(self, at_ns: MonoNs) -> None:
         """Our clock was stepped, by whomever: what was stamped by then is of another clock."""
         self._refclock.clock_stepped(at_ns)
+        if self._stability is not None:
+            self._stability.clock_stepped()
 
     def health(self, at_ns: MonoNs) -> ReferenceHealth:
         """Whether it can be used at a raw time, and if not, why."""
@@ -94,4 +107,5 @@ class Reference:
             refclock=self._refclock.report(at_ns),
             gnss=self._decoder.counters,
             health=dict(self._health),
+            stability=self._stability.report() if self._stability is not None else None,
         )

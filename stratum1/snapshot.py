@@ -1,7 +1,7 @@
 """Gathers the rooms' reports into `Status`, the one picture that everything shown is made from."""
 
 from .config import Config, ReceiverConfig
-from .control.model import (
+from .control import (
     DisciplineStatus,
     EventRecord,
     GnssStatus,
@@ -14,6 +14,8 @@ from .control.model import (
     SerialDelay,
     ServerStatus,
     SourceStatus,
+    StabilityFigure,
+    StabilityStatus,
     TemperatureStatus,
     TimeStatus,
 )
@@ -25,6 +27,7 @@ from .pipeline import PipelineReport
 from .pps import PpsReport
 from .refclock import EdgeVerdict
 from .server import Counters, ServerResponse
+from .stability import StabilityPoint
 from .temperature import TemperatureState
 from .timekeeper import Timekeeper
 from .timescale import LeapTable, MonoNs, UtcNs
@@ -41,7 +44,7 @@ __all__ = [
     "temperature_status",
 ]
 
-__all__ += ["discipline_status", "time_status"]
+__all__ += ["discipline_status", "stability_status", "time_status"]
 
 _ANSWERS = frozenset(ServerResponse) - {ServerResponse.IGNORE}
 
@@ -131,6 +134,16 @@ def refclock_status(report: PipelineReport) -> RefclockStatus:
         rejected={str(verdict): count for verdict, count in refused.items()},
         alarms=(*clock.alarms, *health),
     )
+
+
+def stability_status(report: PipelineReport) -> tuple[StabilityStatus, ...]:
+    """What was measured of pulses and clock, by reference clock."""
+
+    def shown(points: tuple[StabilityPoint, ...]) -> tuple[StabilityFigure, ...]:
+        return tuple(StabilityFigure(p.tau, p.adev, p.adev_samples, p.tdev, p.tdev_samples, p.mtie, p.mtie_samples) for p in points)
+
+    watched = [(each.name, each.stability) for each in report.receivers]
+    return tuple(StabilityStatus(name, shown(found.pulses), shown(found.clock)) for name, found in watched if found is not None)
 
 
 def listener_status(address: str, counters: Counters) -> ListenerStatus:

@@ -22,6 +22,7 @@ from .model import (
     without_exact_position,
 )
 from .series import RecentSeries, SeriesPoint
+from .watched import StabilityFigure, StabilityStatus
 
 __all__ = [
     "DisciplineStatus",
@@ -38,6 +39,8 @@ __all__ = [
     "SeriesPoint",
     "ServerStatus",
     "SourceStatus",
+    "StabilityFigure",
+    "StabilityStatus",
     "Status",
     "StatusSource",
     "TemperatureStatus",

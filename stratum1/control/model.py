@@ -13,6 +13,8 @@ from stratum1.gnss.events import Dop, FixMode, Position, Satellite
 from stratum1.interchange import Leap, LockState
 from stratum1.timescale import UtcNs
 
+from .watched import StabilityStatus
+
 __all__ = [
     "DisciplineStatus",
     "EventRecord",
@@ -264,6 +266,7 @@ class Status:
     sources: tuple[SourceStatus, ...] = ()
     events: tuple[EventRecord, ...] = ()
     temperature: TemperatureStatus | None = None
+    stability: tuple[StabilityStatus, ...] = ()
     build_commit: str = ""
     build_date: str = ""
 

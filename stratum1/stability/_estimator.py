@@ -179,7 +179,7 @@ class PhaseStatistics:
     def _difference(self, span: _Span, k: int, x: int) -> None:
         ring, mask, m = self._ring, self._size - 1, span.tau
         x1, x2 = ring[(k - m) & mask], ring[(k - 2 * m) & mask]
-        hole = x1 == _HOLE or x2 == _HOLE
+        hole = _HOLE in (x1, x2)
         if not hole and x != _HOLE:
             span.note_difference(x - 2 * x1 + x2)
         if k >= 3 * m:

@@ -12,6 +12,8 @@ from stratum1.control import GnssStatus, ListenerStatus, PpsStatus, RefclockStat
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
+from ._stability import stability_curves, stability_rows
+
 __all__ = ["View", "make_view"]
 
 _NONE = "–"
@@ -217,6 +219,7 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
         "delays": [[each.sentence, time_span(each.delay), time_span(each.spread, 2), count(each.samples)] for each in delays],
         "listeners": [_listener(each, rates) for each in status.server.listeners],
         "sky": _sky(status.gnss),
+        "stability": stability_rows(status),
         "sources": [[each.mode, each.address, each.state] for each in status.sources],
         "events": [[_moment(each.at), each.kind, each.text] for each in reversed(status.events)],
     }
@@ -267,6 +270,7 @@ def _shown(status: Status) -> dict[str, bool]:
         "no-receiver": status.gnss is None,
         "pulse": status.pps is not None or status.refclock is not None,
         "delays": bool(status.refclock and status.refclock.delays),
+        "stability": any(each.pulses for each in status.stability),
         "sources": bool(status.sources),
         "listeners": bool(status.server.listeners),
         "no-listeners": not status.server.listeners,
@@ -280,6 +284,7 @@ def _data(status: Status) -> dict[str, Any]:
         "state": status.lock.state.value,
         "offset": _finite(status.time.offset),
         "frequency_ppm": _finite(status.time.frequency_ppm),
+        "stability": stability_curves(status),
         "satellites": [[each.constellation, each.number, each.azimuth, each.elevation, each.cn0, each.used] for each in satellites],
     }
 

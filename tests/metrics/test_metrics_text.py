@@ -137,3 +137,13 @@ def test_hostile_label_values_stay_values() -> None:
     status = replace(status, gnss=replace(status.gnss, rejects={name: 5}))
     assert _value(status, "stratum1_gnss_rejects_total", reason=name) == 5
     assert not [key for key in _samples(status) if key[0] == "fake_metric"]
+
+
+def test_stability_has_a_series_for_each_figure_that_was_measured() -> None:
+    status = make_status()
+    labels = {"source": "refclock", "tau": "4"}
+    assert _value(status, "stratum1_stability_deviation_ratio", clock="pulses", kind="adev", **labels) == 2.5e-7
+    assert _value(status, "stratum1_stability_deviation_seconds", clock="steered", kind="mtie", **labels) == 3e-6
+    assert _value(status, "stratum1_stability_samples", clock="steered", kind="tdev", **labels) == 899
+    long = [dict(key[1]) for key in _samples(status) if ("tau", "512") in key[1] and key[0] != "stratum1_stability_samples"]
+    assert long == [{"source": "refclock", "clock": "steered", "kind": "mtie", "tau": "512"}]

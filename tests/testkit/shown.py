@@ -16,6 +16,8 @@ from stratum1.control import (
     SerialDelay,
     ServerStatus,
     SourceStatus,
+    StabilityFigure,
+    StabilityStatus,
     Status,
     TemperatureStatus,
     TimeStatus,
@@ -117,6 +119,21 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
         ),
         server=ServerStatus.of(_LISTENER, replace(_LISTENER, listen_address="127.0.0.1:123", received=0, answered=0)),
         sources=(SourceStatus("server", "ntp11.metas.ch", "inert: network sources come with a later version"),),
+        stability=(
+            StabilityStatus(
+                "refclock",
+                pulses=tuple(
+                    StabilityFigure(
+                        1 << i, 1e-6 / (1 << i), 4998 - (2 << i), 6e-7 / (1 << i), 4999 - (3 << i), 2e-5 * (1 << i), 4999 - (1 << i)
+                    )
+                    for i in range(9)
+                ),
+                clock=(
+                    *(StabilityFigure(1 << i, 9e-7 / (1 << i), 900, 5e-7 / (1 << i), 899, 3e-6, 901) for i in range(7)),
+                    StabilityFigure(512, None, 0, None, 0, 3.1e-6, 389),
+                ),
+            ),
+        ),
         events=(
             EventRecord(UtcNs(now - 5000 * NS), "start", "stratum1 0.1.0 started"),
             EventRecord(UtcNs(now - 4000 * NS), "lock", "acquiring to locked: steered by the pulse"),
@@ -151,6 +168,7 @@ def make_bare_status(now: UtcNs = NOW) -> Status:
         refclock=None,
         server=ServerStatus.of(),
         sources=(),
+        stability=(),
         events=(),
     )
 

@@ -1,6 +1,7 @@
 // Keeps the page fresh: words come ready-made from the server, this file only puts them in place, runs the clock and draws.
 import { Plot, relative, seconds } from "./plot.js";
 import { drawSky } from "./sky.js";
+import { LogLog, ratio } from "./loglog.js";
 
 const STALE_MS = 4000;
 const root = document.documentElement;
@@ -98,6 +99,11 @@ const plots = [
   [new Plot(document.getElementById("plot-frequency"), "--accent-2", relative), "frequency_ppm"],
 ];
 
+const curves = [
+  [new LogLog(document.getElementById("plot-adev"), ratio), ["adev_clock", "adev_pulses"]],
+  [new LogLog(document.getElementById("plot-tdev"), seconds), ["tdev_clock", "mtie_clock"]],
+];
+
 async function history() {
   try {
     const answer = await fetch("/api/v1/series");
@@ -115,6 +121,7 @@ function receive(event) {
   learn(view.data.utc_ms);
   show(view);
   for (const [plot, name] of plots) plot.add(view.data.utc_ms, view.data[name]);
+  for (const [plot, names] of curves) plot.show(names.map((name) => view.data.stability[name]));
   drawSky(view.data.satellites);
 }
 
