@@ -106,7 +106,10 @@ _PURE_ROOMS = {
 _PURE_MODULES = {
     *(
         "stratum1.gnss." + name
-        for name in ("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "_simulated_nmea", "events")
+        for name in (
+            *("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "_simulated_nmea", "events"),
+            *("_ubx_messages", "_ubx_nav", "_ubx_reader", "_ubx_sky", "_ubx_state"),
+        )
     ),
     *("stratum1.pps." + name for name in ("events", "report")),
     "stratum1.server.reply",

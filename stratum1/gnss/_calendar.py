@@ -55,6 +55,10 @@ class Calendar:
         self._last = (dated, at_ns)
         return dated
 
+    def estimate(self, at_ns: MonoNs) -> UtcNs | None:
+        """The time at `at_ns`, to what sentences come late: the last known time plus what has passed since. None while no date is known."""
+        return None if self._last is None else UtcNs(self._last[0].utc + at_ns - self._last[1])
+
     def place(self, tod_ns: int, at_ns: MonoNs) -> Dated | None:
         """The instant of a time of day without a date: the one nearest to the last known time plus what has passed since.
 
