@@ -34,7 +34,7 @@ class Reference:
     def __init__(self, settings: RefClockSettings, floor: UtcNs | None, repair: bool, leaps: LeapTable | None) -> None:
         """floor, repair: of dates, as in `PipelineSettings`."""
         self.name = settings.name
-        self._decoder = GnssDecoder(floor, repair)
+        self._decoder = GnssDecoder(floor, repair, settings.protocol)
         self._refclock = RefClock(settings, leaps)
         self._fix: Fix | None = None
         self._sky: Sky | None = None

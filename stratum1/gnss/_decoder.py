@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 from stratum1.timescale import NS, ROLLOVER_WEEKS, MonoNs, UtcNs, rfc3339
 
@@ -17,10 +16,7 @@ from ._ubx_messages import OTHER_UBX, parse_ubx
 from ._ubx_reader import UbxReader
 from .events import Event, FixMode, Health, Satellite, Sky, TimeMark
 
-__all__ = ["Counters", "GnssDecoder", "Protocol"]
-
-Protocol = Literal["auto", "nmea", "ubx"]
-"""What of a receiver's output is believed."""
+__all__ = ["Counters", "GnssDecoder"]
 
 _SILENCE_NS = NS // 2
 _MAX_ADDRESSES = 64
@@ -45,7 +41,7 @@ class GnssDecoder:
 
     floor: no true date lies before it (the daemon's build date); None leaves dates as sent. repair: move dates before the floor by
     whole multiples of 1024 weeks; when off they stand as sent, an alarm says so, and they are never trusted. protocol: what is
-    believed; frames of the other kind are counted only.
+    believed, "nmea", "ubx" or both ("auto"); frames of the other kind are counted only.
 
     `TimeMark` comes at once with each sentence that names a time of day, once a date is known. `Sky` and `Fix` come when their epoch
     is over: a sentence with another time of day (or one that was said already) begins the next, or half a second passes without
@@ -57,7 +53,7 @@ class GnssDecoder:
     is trusted, in NMEA neither: the same receiver makes both.
     """
 
-    def __init__(self, floor: UtcNs | None, repair: bool = True, protocol: Protocol = "auto") -> None:
+    def __init__(self, floor: UtcNs | None, repair: bool = True, protocol: str = "auto") -> None:
         self._framer = Framer()
         self._calendar = Calendar(floor, repair)
         self._trust = Trust()

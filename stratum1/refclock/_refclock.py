@@ -38,7 +38,8 @@ class RefClockSettings:
     accuracy: fixed error of the pulse, seconds.
     delays: serial delays learned earlier, seconds by kind of sentence. has_pulse False: sentences alone give the time.
     serial_delay: the owner's word on the delay of the first sentence, seconds. refuse_polarity: whether pulses are refused whose
-    width says that the other edge is the one on time. Raises ValueError for a number out of range or a refid that isn't four octets.
+    width says that the other edge is the one on time. protocol: what of the receiver's output is believed: "auto" (all), "nmea", "ubx".
+    Raises ValueError for a number out of range, an unknown protocol or a refid that isn't four octets.
     """
 
     name: str = "refclock"
@@ -50,8 +51,11 @@ class RefClockSettings:
     refid: bytes = b"GPS\0"
     serial_delay: float | None = None
     delays: Mapping[str, float] = field(default_factory=dict)
+    protocol: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.protocol not in ("auto", "nmea", "ubx"):
+            raise ValueError(f'protocol = {self.protocol!r}: must be "auto", "nmea" or "ubx"')
         for name, least, most in (("pulse_delay", -1.0, 1.0), ("accuracy", 0.0, 1.0), ("serial_delay", 0.0, 2.0)):
             value = getattr(self, name)
             if not (value is None and name == "serial_delay") and not (isinstance(value, int | float) and least <= value <= most):
