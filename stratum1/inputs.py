@@ -88,7 +88,8 @@ class EnvironmentInput:
 @dataclass(frozen=True, slots=True)
 class SampleInput:
     """A finished measurement against another server. clock_ns: what our clock read at sample.at_ns, so that the measurement stays good
-    when our clock is steered. reach: RFC 5905's register after it (8 polls, the latest in bit 0).
+    when our clock is steered. reach: RFC 5905's register after it (8 polls, the latest in bit 0). poll: log2 of the seconds to the
+    next one.
 
     sample.sigma: of the stamps alone; what delays do to the offset is found out by the selection from many samples. sample.refid: what
     is served as reference ID while this source steers us (section 7.3: the server's IPv4 address, or the hash of its IPv6 address).
@@ -97,6 +98,7 @@ class SampleInput:
     sample: Sample
     clock_ns: UtcNs
     reach: int = 0xFF
+    poll: int = 6
 
 
 Input = SerialInput | LineInput | GnssInput | EdgeInput | TickInput | DisturbedInput | EnvironmentInput | SampleInput

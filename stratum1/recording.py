@@ -22,6 +22,7 @@ from .interchange import Environment, KernelClockId, Leap, Reading, Sample, Stee
 from .pipeline import PipelineSettings
 from .pps.events import Edge, EdgeKind
 from .refclock import RefClockSettings
+from .selection import SelectionSettings, SourceOptions
 from .timescale import LeapTable, MonoNs, UtcNs
 
 __all__ = ["Header", "RecordedOutput", "RecordingError", "encode_header", "encode_input", "encode_output", "read_recording"]
@@ -98,7 +99,7 @@ def encode_input(event: Input) -> str:
         case EnvironmentInput():
             row = ["v", event.environment.at_ns, event.environment.temperature]
         case SampleInput():
-            row = ["m", event.clock_ns, event.reach, {**asdict(event.sample), "refid": event.sample.refid.hex()}]
+            row = ["m", event.clock_ns, event.reach, event.poll, {**asdict(event.sample), "refid": event.sample.refid.hex()}]
         case _:
             raise TypeError(f"{type(event).__name__} is not recorded")
     return json.dumps(row, separators=(",", ":"))
@@ -153,6 +154,7 @@ def _header(document: Any) -> Header:
             refclock=_refclock(_table(settings, "refclock")),
             floor=floor,
             repair=_value(settings["repair"], bool, "repair"),
+            selection=_selection(_table(settings, "selection")),
             more=tuple(_refclock(_object(each, "more")) for each in settings["more"]),
         ),
         limits=_limits(_table(document, "limits")),
@@ -166,6 +168,14 @@ def _refclock(table: dict[str, Any]) -> RefClockSettings:
     delays = {kind: _finite(value, f"refclock.delays.{kind}") for kind, value in _table(table, "delays").items()}
     special = {"refid": _refid(table["refid"], "refclock.refid"), "edge": _word(EdgeKind, table["edge"], "refclock.edge"), "delays": delays}
     return RefClockSettings(**_fields(RefClockSettings, table, "refclock", special))
+
+
+def _selection(table: dict[str, Any]) -> SelectionSettings:
+    options = {
+        name: SourceOptions(**_fields(SourceOptions, _object(each, "selection.options"), "selection.options"))
+        for name, each in _table(table, "options").items()
+    }
+    return SelectionSettings(**_fields(SelectionSettings, table, "selection", {"options": options}))
 
 
 def _limits(table: dict[str, Any]) -> ClockLimits:
@@ -219,8 +229,8 @@ def _row(row: Any) -> Input | RecordedOutput:
             return DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
         case ["v", at, temperature]:
             return EnvironmentInput(Environment(MonoNs(_whole(at, "at")), _finite(temperature, "temperature")))
-        case ["m", clock, reach, dict(table)]:
-            return SampleInput(_sample(table), UtcNs(_whole(clock, "clock")), _whole(reach, "reach") & 0xFF)
+        case ["m", clock, reach, poll, dict(table)]:
+            return SampleInput(_sample(table), UtcNs(_whole(clock, "clock")), _whole(reach, "reach") & 0xFF, _whole(poll, "poll"))
         case ["o", frequency, phase_rate, step]:
             return RecordedOutput(Steering(_finite(frequency, "frequency"), _finite(phase_rate, "phase_rate"), _finite(step, "step")))
     raise _unknown(row)
