@@ -7,7 +7,7 @@ from ._loops import Claim, Loop, SampleLoop
 from ._pipeline_loop import PipelineLoop
 from ._run import SETTLING, Row, SimulationResult, quantile, simulate
 from ._scenarios import SCENARIOS, Scenario, Series, series
-from ._world import MISSING, Noise, World
+from ._world import MISSING, Noise, World, spoken
 from .truth import SimulatedTruth
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "quantile",
     "series",
     "simulate",
+    "spoken",
 ]

@@ -8,9 +8,9 @@ from math import isnan
 from stratum1.clock import ClockLimits, SimulatedClock
 from stratum1.gnss.events import Dop, Event, Fix, FixMode, Position, TimeMark
 from stratum1.interchange import Reading, Steering
-from stratum1.timescale import NS, UtcNs, ns_from_seconds
+from stratum1.timescale import NS, MonoNs, UtcNs, ns_from_seconds
 
-__all__ = ["MISSING", "Noise", "World"]
+__all__ = ["MISSING", "Noise", "World", "spoken"]
 
 MISSING = 1e9
 """A pulse whose stamp error is this (or nan) never came."""
@@ -88,16 +88,19 @@ class World:
         if self._k > self._last_pulse:
             return ()
         self.clock.advance_to(UtcNs(self.utc + ns_from_seconds(delay)))
-        at_ns = self.clock.reading().at_ns
-        trusted = self._k >= _TRUSTED_AFTER
-        mark = TimeMark(at_ns, self.utc, "GNRMC", True, trusted, 0)
-        fix = Fix(at_ns, self.utc, FixMode.THREE_D, 9, 12, _POSITION, _DOP, None, trusted, 0)
-        return mark, fix
+        return spoken(self.clock.reading().at_ns, self.utc, self._k)
 
     def steer(self, steering: Steering | None) -> None:
         """Obey, from now on."""
         if steering is not None:
             self.clock.steer(steering)
+
+
+def spoken(at_ns: MonoNs, utc: UtcNs, before: int) -> tuple[Event, ...]:
+    """What a receiver says of second `utc` by a sentence that arrives at `at_ns`; trusted once `before` others came before it."""
+    trusted = before >= _TRUSTED_AFTER
+    mark = TimeMark(at_ns, utc, "GNRMC", True, trusted, 0)
+    return mark, Fix(at_ns, utc, FixMode.THREE_D, 9, 12, _POSITION, _DOP, None, trusted, 0)
 
 
 _POSITION = Position(46.95, 7.44, 550.0)
