@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .gnss.events import Event
 from .interchange import Environment, Reading, Sample
 from .pps.events import Edge
-from .timescale import LeapTable, MonoNs, UtcNs
+from .timescale import MonoNs, UtcNs
 
 __all__ = [
     "DisturbedInput",
@@ -16,8 +16,6 @@ __all__ = [
     "EnvironmentInput",
     "GnssInput",
     "Input",
-    "LeapListInput",
-    "LeapStepInput",
     "LineInput",
     "SampleInput",
     "SerialInput",
@@ -81,22 +79,6 @@ class DisturbedInput:
 
 
 @dataclass(frozen=True, slots=True)
-class LeapListInput:
-    """There is another list of leap seconds, or none any more."""
-
-    at_ns: MonoNs
-    table: LeapTable | None
-
-
-@dataclass(frozen=True, slots=True)
-class LeapStepInput:
-    """Our clock has just made the leap second that it was told to make: sign +1 inserted (it was set back), -1 deleted."""
-
-    at_ns: MonoNs
-    sign: int
-
-
-@dataclass(frozen=True, slots=True)
 class EnvironmentInput:
     """The chosen sensor was read; about once in some seconds."""
 
@@ -106,7 +88,8 @@ class EnvironmentInput:
 @dataclass(frozen=True, slots=True)
 class SampleInput:
     """A finished measurement against another server. clock_ns: what our clock read at sample.at_ns, so that the measurement stays good
-    when our clock is steered. reach: RFC 5905's register after it (8 polls, the latest in bit 0).
+    when our clock is steered. reach: RFC 5905's register after it (8 polls, the latest in bit 0). poll: log2 of the seconds to the
+    next one.
 
     sample.sigma: of the stamps alone; what delays do to the offset is found out by the selection from many samples. sample.refid: what
     is served as reference ID while this source steers us (section 7.3: the server's IPv4 address, or the hash of its IPv6 address).
@@ -115,17 +98,7 @@ class SampleInput:
     sample: Sample
     clock_ns: UtcNs
     reach: int = 0xFF
+    poll: int = 6
 
 
-Input = (
-    SerialInput
-    | LineInput
-    | GnssInput
-    | EdgeInput
-    | TickInput
-    | DisturbedInput
-    | LeapListInput
-    | LeapStepInput
-    | EnvironmentInput
-    | SampleInput
-)
+Input = SerialInput | LineInput | GnssInput | EdgeInput | TickInput | DisturbedInput | EnvironmentInput | SampleInput

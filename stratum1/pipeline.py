@@ -1,4 +1,4 @@
-"""The whole way from a byte and an edge to steering and served time, as one pure object.
+"""The whole way from bytes, edges and measurements to steering and served time, as one pure object.
 
 The daemon, the simulator and a replayed recording all run this; they differ only in where the inputs come from and what
 becomes of the steering.
@@ -6,38 +6,24 @@ becomes of the steering.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from .clock import ClockLimits, ClockStatus
 from .discipline import UNKNOWN_BOUND, Decision, Discipline, DisciplineReport, DisciplineSettings, DriftRecord, Transition
 from .gnss import Counters as GnssCounters
 from .gnss.events import Fix, Health, Satellite
-from .inputs import (
-    DisturbedInput,
-    EdgeInput,
-    EnvironmentInput,
-    GnssInput,
-    Input,
-    LeapListInput,
-    LeapStepInput,
-    LineInput,
-    SampleInput,
-    SerialInput,
-    TickInput,
-)
+from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
 from .interchange import Leap, LeapPlan, LockState, Reading, ReferenceHealth, Sample, Steering, TimeState
 from .interchange import Mapping as ClockMapping
-from .leaps import LeapJudge, LeapReport, believed_until, leap_bits
 from .refclock import RefClockReport, RefClockSettings
 from .reference import Reference, ReferenceReport
+from .selection import Own, Selection, SelectionReport, SelectionSettings, Watch
 from .timescale import NS, LeapTable, MonoNs, UtcNs
 
 __all__ = ["Note", "Output", "Pipeline", "PipelineReport", "PipelineSettings"]
 
 _VALID = 4 * NS  # a state not renewed for so long comes from a publisher that hangs
 _SERVING = frozenset({LockState.LOCKED, LockState.HOLDOVER, LockState.NETWORK})
-_LEAP_PAUSE = 5 * NS  # around a leap second in which no sample of another server counts: it may make its own a little earlier or later
-_LEAP_MOMENT = 2 * NS  # before a leap second in which the kernel is left alone with TAI - UTC, which it changes by itself
+_LEAP_WARNING = 86_400 * NS  # leap bits are shown in the last day only, since the kernel acts at the next midnight
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +31,8 @@ class PipelineSettings:
     """Everything that shapes the pipeline: what a recording must carry so that its replay is the same run.
 
     refclock: of the first receiver; more: of the others. floor: no date before it is believed, None to take dates as sent.
-    repair: move such dates by multiples of 1024 weeks. Raises ValueError where two receivers have the same name.
+    repair: move such dates by multiples of 1024 weeks. selection: options of receivers and servers, by their names.
+    Raises ValueError where two receivers have the same name.
     """
 
     discipline: DisciplineSettings
@@ -53,6 +40,7 @@ class PipelineSettings:
     floor: UtcNs | None = None
     repair: bool = True
     more: tuple[RefClockSettings, ...] = ()
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
 
     def __post_init__(self) -> None:
         names = [each.name for each in self.receivers]
@@ -86,7 +74,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class PipelineReport:
-    """The rooms' reports, for people. fix, satellites, refclock, gnss, health: of the first receiver; receivers: all of them."""
+    """The rooms' reports, for people.
+
+    fix, satellites, refclock, gnss, health: of the receiver that is selected, else of the first; receivers: all of them.
+    """
 
     state: LockState
     since: MonoNs
@@ -98,27 +89,25 @@ class PipelineReport:
     discipline: DisciplineReport
     gnss: GnssCounters
     health: Mapping[str, Health]
-    leaps: LeapReport
     steps: int
     samples: int
     receivers: tuple[ReferenceReport, ...]
+    selection: SelectionReport
 
 
 class Pipeline:
-    """Pure composition of receivers and discipline. Not thread-safe: one caller feeds it, in the order of events."""
+    """Pure composition of receivers, selection and discipline. Not thread-safe: one caller feeds it, in the order of events."""
 
     def __init__(
         self, settings: PipelineSettings, limits: ClockLimits, drift: DriftRecord | None = None, leaps: LeapTable | None = None
     ) -> None:
         self.settings = settings
         self._precision = limits.precision
-        self._leaps = LeapJudge(leaps)
-        self._references = tuple(
-            Reference(each, settings.floor, settings.repair, leaps, partial(self._leaps.hear, i))
-            for i, each in enumerate(settings.receivers)
-        )
-        self._last_tick: Reading | None = None
-        self._in_force = Steering(drift.frequency if drift else 0.0)
+        self._leaps = leaps
+        self._references = tuple(Reference(each, settings.floor, settings.repair, leaps) for each in settings.receivers)
+        self._selection = Selection(settings.selection, (reference.name for reference in self._references))
+        self._watch = Watch()
+        self._now = Reading(MonoNs(0), UtcNs(0))
         self._discipline = Discipline(settings.discipline, limits, drift)
         self._decision: Decision | None = None
         self._decided_at = MonoNs(0)
@@ -134,7 +123,7 @@ class Pipeline:
             case SerialInput() | LineInput() | GnssInput() | EdgeInput():
                 output = self._receiver(event)
             case SampleInput():
-                output = self._network(event)
+                output = self._select(event.sample, event.clock_ns, event.reach, event.poll)
             case TickInput():
                 output = self._tick(event.reading)
             case EnvironmentInput():
@@ -142,48 +131,37 @@ class Pipeline:
                 output = Output()
             case DisturbedInput():
                 output = self._disturbed(event)
-            case LeapListInput():
-                self._leaps.take_list(event.table)
-                output = Output()
-            case LeapStepInput():
-                output = self._leapt(event)
         return output
 
     def time_state(self, now: Reading, realtime: ClockMapping | None, monotonic: ClockMapping | None) -> TimeState:
         """What is served from now on. A void mapping (None for realtime) or an unknown time gives leap UNKNOWN and stratum 16."""
         decision = self._decision
-        serving = self._knows and realtime is not None and not self._leaps.running(now.clock_ns)
-        elapsed = 0.0
-        if decision is not None:
-            elapsed = max(0.0, (now.at_ns - self._decided_at) / NS)
-        plan = self._leaps.plan
+        source = self._last_sample
+        serving = decision is not None and source is not None and decision.state in _SERVING and realtime is not None
+        plan = self._leap_plan(now.clock_ns)
         return TimeState(
             state=decision.state if decision else LockState.COLD,
             in_specification=bool(decision and decision.in_specification),
-            leap=leap_bits(plan, now.clock_ns) if serving else Leap.UNKNOWN,
+            leap=self._leap(plan, now.clock_ns) if serving else Leap.UNKNOWN,
             leap_plan=plan,
-            stratum=1 if serving else 16,
-            refid=self.settings.refclock.refid if serving else b"\0\0\0\0",
+            stratum=min(16, source.stratum + 1) if serving and source else 16,
+            refid=source.refid if serving and source else b"\0\0\0\0",
             precision=self._precision,
-            root_delay=0.0,
-            error_bound=decision.error_bound + decision.bound_rate * elapsed if decision else UNKNOWN_BOUND,
+            root_delay=source.delay + source.root_delay if source else 0.0,
+            error_bound=self._bound(now.at_ns),
             bound_at=now.clock_ns,
             bound_rate=decision.bound_rate if decision else 15e-6,
-            reference_time=self._last_sample.reference_time if self._last_sample else UtcNs(0),
-            valid_until=believed_until(plan, now.clock_ns, _VALID),
+            reference_time=source.reference_time if source else UtcNs(0),
+            valid_until=UtcNs(now.clock_ns + _VALID),
             realtime=realtime,
             monotonic=monotonic,
-            smeared_leap=self._leaps.near(now.clock_ns),
         )
 
     def clock_status(self, state: TimeState) -> ClockStatus:
         """What the kernel is to be told while `state` is served."""
         sigma = self._decision.sigma if self._decision else 16.0
-        plan, now = state.leap_plan, state.bound_at
-        known = state.synchronised or (self._knows and state.realtime is not None and self._leaps.running(now))
-        moment = plan is not None and abs(plan.at - now) < _LEAP_MOMENT
-        tai = self._leaps.tai_offset if known and not moment else None
-        return ClockStatus(known, state.leap, state.error_bound, sigma, tai)
+        tai = self._leaps.tai_offset(state.bound_at) if self._leaps and state.synchronised else None
+        return ClockStatus(state.synchronised, state.leap, state.error_bound, sigma, tai)
 
     def drift(self) -> DriftRecord | None:
         """The learned frequency, None before anything is learned; `saved` is the last sample's time."""
@@ -193,13 +171,15 @@ class Pipeline:
         return DriftRecord(learned.frequency, learned.uncertainty, self._last_sample.reference_time)
 
     def delays(self) -> dict[str, float]:
-        """Learned serial delays of the first receiver, seconds by kind of sentence."""
-        return self._references[0].delays()
+        """Learned serial delays, seconds by kind of sentence; those of receivers other than the first as "NAME/KIND"."""
+        first, *others = self._references
+        return first.delays() | {f"{each.name}/{kind}": delay for each in others for kind, delay in each.delays().items()}
 
     @property
-    def leap_plan(self) -> LeapPlan | None:
-        """The leap second that our clock has been, or will be, told to make."""
-        return self._leaps.plan
+    def learned_settings(self) -> PipelineSettings:
+        """The settings with what was learned of the serial delays: what a recording from now on begins with."""
+        first, *more = (replace(s, delays=r.delays()) for s, r in zip(self.settings.receivers, self._references, strict=True))
+        return replace(self.settings, refclock=first, more=tuple(more))
 
     @property
     def engine(self) -> DisciplineReport:
@@ -209,7 +189,8 @@ class Pipeline:
     def report(self, at_ns: MonoNs) -> PipelineReport:
         """All rooms, for people."""
         receivers = tuple(reference.report(at_ns) for reference in self._references)
-        first = receivers[0]
+        selection = self._selection.report(self._now, self._own(self._now.at_ns))
+        first = next((each for each in receivers if each.name == selection.selected), receivers[0])
         return PipelineReport(
             state=self._decision.state if self._decision else LockState.COLD,
             since=self._state_since,
@@ -221,10 +202,10 @@ class Pipeline:
             discipline=self._discipline.report(),
             gnss=first.gnss,
             health=first.health,
-            leaps=self._leaps.report(Reading(at_ns, self._clock_at(at_ns))),
             steps=self._steps,
             samples=self._samples,
             receivers=receivers,
+            selection=selection,
         )
 
     def _receiver(self, event: SerialInput | LineInput | GnssInput | EdgeInput) -> Output:
@@ -240,8 +221,6 @@ class Pipeline:
                 return self._observe(reference.edge(event))
             case LineInput():
                 reference.line(event)
-                if not event.is_open:
-                    self._leaps.line_lost(event.receiver)
                 return Output(notes=(Note(event.at_ns, "receiver", not event.is_open, event.text),))
 
     def _take(self, reference: Reference, found: Iterator[Sample | Health], reading: Reading) -> Output:
@@ -264,6 +243,14 @@ class Pipeline:
         return Output(output.steering, (note, *output.notes), output.panic)
 
     def _observe(self, sample: Sample | None) -> Output:
+        """A reference clock's sample: its reference time and its offset tell what our clock read."""
+        if sample is None:
+            return Output()
+        return self._select(sample, UtcNs(sample.reference_time - round(sample.offset * NS)))
+
+    def _select(self, measured: Sample, clock_ns: UtcNs, reach: int = 0xFF, poll: int = 0) -> Output:
+        self._now = Reading(measured.at_ns, clock_ns)
+        sample = self._selection.observe(measured, clock_ns, self._own(measured.at_ns), reach, poll)
         if sample is None:
             return Output()
         self._samples += 1
@@ -274,14 +261,35 @@ class Pipeline:
         output = Output()
         for reference in self._references:
             output = _joined(output, self._take(reference, reference.poll(reading), reading))
-        output = _joined(output, self._judge_leaps(reading))
-        return _joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading.at_ns)), reading.at_ns))
+        self._now = reading
+        output = _joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading)), reading.at_ns))
+        if self._selection.has_one:
+            return output
+        seen = self._watch.look(self._selection.report(reading, self._own(reading.at_ns)))
+        return _joined(output, Output(notes=tuple(Note(reading.at_ns, "source", alarm, text) for alarm, text in seen)))
 
-    def _health(self, at_ns: MonoNs) -> ReferenceHealth:
-        """Of all receivers together: one that can be used is enough."""
-        found = [reference.health(at_ns) for reference in self._references]
+    def _health(self, now: Reading) -> ReferenceHealth:
+        """Of what steers: the servers, or all receivers together, of which one that can be used is enough."""
+        found = [reference.health(now.at_ns) for reference in self._references]
+        for reference, health in zip(self._references, found, strict=True):
+            self._selection.tell_health(reference.name, health)
+        if self._last_sample is not None and self._last_sample.stratum:
+            return self._selection.server_health(now)
         best = next((each for each in found if each.usable), found[0])
-        return ReferenceHealth(any(each.heard for each in found), best.usable, best.reason, any(each.pausing for each in found))
+        return ReferenceHealth(any(each.heard for each in found), best.usable, best.reason)
+
+    def _bound(self, at_ns: MonoNs) -> float:
+        """What our error stays below now, seconds."""
+        if self._decision is None:
+            return UNKNOWN_BOUND
+        return self._decision.error_bound + self._decision.bound_rate * max(0.0, (at_ns - self._decided_at) / NS)
+
+    def _own(self, at_ns: MonoNs) -> Own:
+        """Our clock as a witness of the selection."""
+        decision, source = self._decision, self._last_sample
+        if decision is None or source is None or decision.state not in _SERVING:
+            return Own()
+        return Own(self._bound(at_ns), decision.state is LockState.HOLDOVER and source.stratum == 0)
 
     def _forget_stamps(self, at_ns: MonoNs) -> None:
         """Our clock was stepped: what was stamped by then is of another clock."""
@@ -295,7 +303,6 @@ class Pipeline:
             reference.decided(decision.state)
         notes = [self._transition(t) for t in decision.transitions]
         steering = decision.steering
-        self._in_force = replace(steering, step=0.0) if steering is not None else self._in_force
         if steering is not None and steering.step:
             self._steps += 1
             self._forget_stamps(at_ns)
@@ -309,44 +316,15 @@ class Pipeline:
         alarm = transition.after in (LockState.HOLDOVER, LockState.UNSYNCHRONISED)
         return Note(transition.at_ns, "lock", alarm, f"{transition.before} -> {transition.after}: {transition.reason}")
 
-    @property
-    def _knows(self) -> bool:
-        return self._decision is not None and self._decision.state in _SERVING
+    def _leap_plan(self, now: UtcNs) -> LeapPlan | None:
+        leap = self._leaps.next_leap(now) if self._leaps and not self._leaps.expired(now) else None
+        return LeapPlan(leap.at, leap.sign, leap.tai_offset, ("leap-seconds.list",)) if leap else None
 
-    def _clock_at(self, at_ns: MonoNs) -> UtcNs:
-        """Our clock at an instant of the last seconds, as the last tick has it."""
-        tick = self._last_tick
-        return UtcNs(tick.clock_ns + at_ns - tick.at_ns) if tick is not None else UtcNs(0)
-
-    def _network(self, event: SampleInput) -> Output:
-        self._leaps.sample(event.sample, agreeing=True)
-        if self._leaps.pausing(event.clock_ns, _LEAP_PAUSE):
-            return Output()
-        return self._observe(event.sample)
-
-    def _judge_leaps(self, reading: Reading) -> Output:
-        """Who announces what; and the leap second that the clock has failed to make."""
-        told = self._leaps.judge(reading, self._knows)
-        self._last_tick = reading
-        near = self._leaps.near(reading.clock_ns)
-        forbidden = self._leaps.forbidden_shifts(reading.clock_ns)
-        for reference in self._references:
-            reference.leap_scale(self._leaps.scale, forbidden, near.at if near is not None else None)
-        output = Output(notes=tuple(Note(reading.at_ns, "leap", alarm, text) for alarm, text in told))
-        overdue = self._leaps.overdue
-        if overdue is None or not self._knows:
-            return output
-        self._leaps.executed(overdue.sign)
-        self._steps += 1
-        self._forget_stamps(reading.at_ns)
-        text = f"the clock did not make the leap second by itself: it is stepped by {-overdue.sign:+d} s"
-        return _joined(output, Output(replace(self._in_force, step=-float(overdue.sign)), (Note(reading.at_ns, "leap", True, text),)))
-
-    def _leapt(self, event: LeapStepInput) -> Output:
-        self._leaps.executed(event.sign)
-        self._forget_stamps(event.at_ns)
-        text = f"leap second: the clock was moved by {-event.sign:+d} s, as announced"
-        return Output(notes=(Note(event.at_ns, "leap", False, text),))
+    @staticmethod
+    def _leap(plan: LeapPlan | None, now: UtcNs) -> Leap:
+        if plan is None or plan.at - now > _LEAP_WARNING:
+            return Leap.NONE
+        return Leap.INSERT if plan.sign > 0 else Leap.DELETE
 
 
 def _joined(first: Output, second: Output) -> Output:

@@ -1,9 +1,9 @@
 """A recording: the pipeline's inputs and what it made of them, one JSON array a line, after a header that holds its settings.
 
 Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance,
-v temperature, m finished measurement against a server, y list of leap seconds, p leap second made by our clock; o is the output that
-the input before it led to. Lines of a receiver other than the first end with its number. Pure: text in, values out; nothing is believed
-unchecked, since recordings come with bug reports from strangers.
+v temperature, m finished measurement against a server; o is the output that the input before it led to. Lines of a receiver other
+than the first end with its number. Pure: text in, values out; nothing is believed unchecked, since recordings
+come with bug reports from strangers.
 """
 
 import base64
@@ -17,22 +17,12 @@ from typing import Any, TypeVar, get_args
 
 from .clock import ClockLimits
 from .discipline import DisciplineSettings, DriftRecord
-from .inputs import (
-    DisturbedInput,
-    EdgeInput,
-    EnvironmentInput,
-    Input,
-    LeapListInput,
-    LeapStepInput,
-    LineInput,
-    SampleInput,
-    SerialInput,
-    TickInput,
-)
+from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, Input, LineInput, SampleInput, SerialInput, TickInput
 from .interchange import Environment, KernelClockId, Leap, Reading, Sample, Steering
 from .pipeline import PipelineSettings
 from .pps.events import Edge, EdgeKind
 from .refclock import RefClockSettings
+from .selection import SelectionSettings, SourceOptions
 from .timescale import LeapTable, MonoNs, UtcNs
 
 __all__ = ["Header", "RecordedOutput", "RecordingError", "encode_header", "encode_input", "encode_output", "read_recording"]
@@ -109,11 +99,7 @@ def encode_input(event: Input) -> str:
         case EnvironmentInput():
             row = ["v", event.environment.at_ns, event.environment.temperature]
         case SampleInput():
-            row = ["m", event.clock_ns, event.reach, {**asdict(event.sample), "refid": event.sample.refid.hex()}]
-        case LeapListInput():
-            row = ["y", event.at_ns, asdict(event.table) if event.table else None]
-        case LeapStepInput():
-            row = ["p", event.at_ns, event.sign]
+            row = ["m", event.clock_ns, event.reach, event.poll, {**asdict(event.sample), "refid": event.sample.refid.hex()}]
         case _:
             raise TypeError(f"{type(event).__name__} is not recorded")
     return json.dumps(row, separators=(",", ":"))
@@ -168,6 +154,7 @@ def _header(document: Any) -> Header:
             refclock=_refclock(_table(settings, "refclock")),
             floor=floor,
             repair=_value(settings["repair"], bool, "repair"),
+            selection=_selection(_table(settings, "selection")),
             more=tuple(_refclock(_object(each, "more")) for each in settings["more"]),
         ),
         limits=_limits(_table(document, "limits")),
@@ -181,6 +168,14 @@ def _refclock(table: dict[str, Any]) -> RefClockSettings:
     delays = {kind: _finite(value, f"refclock.delays.{kind}") for kind, value in _table(table, "delays").items()}
     special = {"refid": _refid(table["refid"], "refclock.refid"), "edge": _word(EdgeKind, table["edge"], "refclock.edge"), "delays": delays}
     return RefClockSettings(**_fields(RefClockSettings, table, "refclock", special))
+
+
+def _selection(table: dict[str, Any]) -> SelectionSettings:
+    options = {
+        name: SourceOptions(**_fields(SourceOptions, _object(each, "selection.options"), "selection.options"))
+        for name, each in _table(table, "options").items()
+    }
+    return SelectionSettings(**_fields(SelectionSettings, table, "selection", {"options": options}))
 
 
 def _limits(table: dict[str, Any]) -> ClockLimits:
@@ -197,8 +192,7 @@ def _leap_table(leaps: dict[str, Any]) -> LeapTable:
         raise ValueError("leaps: starts and offsets must be equally many, at least one, ascending")
     if any(abs(offset) >= 1000 for offset in offsets):
         raise ValueError("leaps.offsets: each must be below 1000 s")
-    origin = _printable(str(_value(leaps.get("origin", ""), str, "leaps.origin")))
-    return LeapTable(starts, offsets, UtcNs(_whole(leaps["expires"], "leaps.expires")), origin)
+    return LeapTable(starts, offsets, UtcNs(_whole(leaps["expires"], "leaps.expires")))
 
 
 def _fields(kind: type[Any], table: dict[str, Any], name: str, special: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -226,8 +220,8 @@ def _value(value: Any, kind: Any, name: str) -> Any:
 def _row(row: Any) -> Input | RecordedOutput:
     if not isinstance(row, list) or not row:
         raise ValueError("expected a JSON array")
-    if row[0] in ("s", "l", "e", "y", "p"):
-        return _from_receiver(row) if row[0] in ("s", "l", "e") else _of_leaps(row)
+    if row[0] in ("s", "l", "e"):
+        return _from_receiver(row)
     match row:
         case ["t", at, clock]:
             return TickInput(_reading(at, clock))
@@ -235,8 +229,8 @@ def _row(row: Any) -> Input | RecordedOutput:
             return DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
         case ["v", at, temperature]:
             return EnvironmentInput(Environment(MonoNs(_whole(at, "at")), _finite(temperature, "temperature")))
-        case ["m", clock, reach, dict(table)]:
-            return SampleInput(_sample(table), UtcNs(_whole(clock, "clock")), _whole(reach, "reach") & 0xFF)
+        case ["m", clock, reach, poll, dict(table)]:
+            return SampleInput(_sample(table), UtcNs(_whole(clock, "clock")), _whole(reach, "reach") & 0xFF, _whole(poll, "poll"))
         case ["o", frequency, phase_rate, step]:
             return RecordedOutput(Steering(_finite(frequency, "frequency"), _finite(phase_rate, "phase_rate"), _finite(step, "step")))
     raise _unknown(row)
@@ -257,15 +251,6 @@ def _from_receiver(row: list[Any]) -> Input:
                 missed=_whole(missed, "missed"),
             )
             return EdgeInput(_reading(at, clock), edge, _receiver(number))
-    raise _unknown(row)
-
-
-def _of_leaps(row: list[Any]) -> Input:
-    match row:
-        case ["y", at, dict() | None as table]:
-            return LeapListInput(MonoNs(_whole(at, "at")), _leap_table(table) if table is not None else None)
-        case ["p", at, (1 | -1) as sign]:
-            return LeapStepInput(MonoNs(_whole(at, "at")), _whole(sign, "sign"))
     raise _unknown(row)
 
 

@@ -77,6 +77,7 @@ def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSetti
         refid=receiver.refid.encode().ljust(4, b"\0"),
         serial_delay=receiver.serial_delay,
         delays=delays,
+        protocol=receiver.protocol,
     )
     return PipelineSettings(discipline, refclock, build_date(), receiver.rollover_repair)
 
@@ -92,5 +93,3 @@ def unserved(config: Config) -> Iterator[str]:
         yield f"[[source]]: {len(config.source)} configured, none is asked: network sources come with a later version"
     if config.receiver is None:
         yield "no [receiver] is configured, and it is the only source of time in this version: what is served stays unsynchronised"
-    elif config.receiver.protocol == "ubx":
-        yield '[receiver] protocol = "ubx": UBX messages are skipped, decoding them comes with a later version; NMEA is read'

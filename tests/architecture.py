@@ -36,10 +36,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stability": _VALUES,
     "clock": _VALUES,
     "discipline": _VALUES | {"clock"},
-    "leaps": _VALUES | _EVENTS,
     "reference": _VALUES | _EVENTS | {"gnss", "inputs", "refclock", "stability"},
-    "pipeline": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "leaps", "reference", "refclock", "selection", "sources"},
-    "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock"},
+    "pipeline": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "reference", "refclock", "selection", "sources"},
+    "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock", "selection"},
     "replay": _VALUES | {"inputs", "pipeline", "recording"},
     "recorder": _VALUES | {"inputs", "recording"},
     "server": _VALUES | {"ntp", "nts", "dataplane"},
@@ -50,10 +49,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "pipeline", "pps", "refclock", "selection"},
     "settings": {"config", "hw"},
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
-    "startup": _VALUES | _EVENTS | {"build_date", "clock", "config", "discipline", "pipeline", "refclock", "server"},
-    "timekeeper": _VALUES | {"clock", "inputs", "leaps", "pipeline", "recorder", "server"},
+    "startup": _VALUES | _EVENTS | {"build_date", "clock", "config", "discipline", "pipeline", "refclock", "selection", "server"},
+    "timekeeper": _VALUES | {"clock", "inputs", "pipeline", "recorder", "server"},
     "snapshot": _VALUES
-    | {"config", "control", "gnss", "ntp", "pipeline", "pps", "refclock", "server", "stability", "temperature", "timekeeper"},
+    | {"config", "control", "gnss", "ntp", "pipeline", "pps", "refclock", "selection", "server", "stability", "temperature", "timekeeper"},
     "doctor": _VALUES | {"build_date", "clock", "config", "hw", "pps", "temperature"},
     "daemon": {ANYTHING},
     "cli": {ANYTHING},
@@ -98,7 +97,6 @@ _PURE_ROOMS = {
     "selection",
     "stability",
     "discipline",
-    "leaps",
     "reference",
     "pipeline",
     "recording",
@@ -108,7 +106,10 @@ _PURE_ROOMS = {
 _PURE_MODULES = {
     *(
         "stratum1.gnss." + name
-        for name in ("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "_simulated_nmea", "events")
+        for name in (
+            *("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "_simulated_nmea", "events"),
+            *("_ubx_messages", "_ubx_nav", "_ubx_reader", "_ubx_sky", "_ubx_state"),
+        )
     ),
     *("stratum1.pps." + name for name in ("events", "report")),
     "stratum1.server.reply",

@@ -59,8 +59,8 @@ def _line(epoch: RecordedEpoch, as_json: bool) -> str:
 
 def _nothing(file: Path, data: bytes) -> str:
     counters = recording_counters(data)
+    sentences = sum(count for kind, count in counters.sentences.items() if not kind.startswith("UBX-"))
     faults = ", ".join(f"{count} x {reason.value}" for reason, count in counters.rejects.items())
     return (
-        f"{file}: no epoch in {len(data)} bytes: {sum(counters.sentences.values())} NMEA sentences, {counters.ubx_frames} UBX frames, "
-        f"rejects: {faults or 'none'}."
+        f"{file}: no epoch in {len(data)} bytes: {sentences} NMEA sentences, {counters.ubx_frames} UBX frames, rejects: {faults or 'none'}."
     )

@@ -28,7 +28,9 @@ class ReceiverConfig(Model):
     pps_polarity_check: Literal["refuse", "warn"] = Field(
         "refuse", description='what to do when the pulse\'s width says that "pps-edge" names the wrong edge'
     )
-    protocol: Literal["auto", "nmea", "ubx"] = Field("auto", description="what the receiver speaks")
+    protocol: Literal["auto", "nmea", "ubx"] = Field(
+        "auto", description="which of the receiver's messages are believed: all that are understood, or only those of one protocol"
+    )
     refid: Refid = Field("GPS", description="reference ID served while locked")
     rollover_repair: Flag = Field(True, description="move dates before the build date forward by multiples of 1024 weeks")
     serial_delay: Number | None = Field(

@@ -97,7 +97,10 @@ class Discipline:
         return self._decide(0.0)
 
     def tick(self, at_ns: MonoNs, reference: ReferenceHealth) -> Decision:
-        """Once a second, whether samples come or not: go on slewing, notice what is missing, let the bound grow."""
+        """Once a second, whether samples come or not: go on slewing, notice what is missing, let the bound grow.
+
+        reference: the health of what steers, reference clock or servers.
+        """
         self._pass(at_ns)
         self._ticked_ns = self._now
         if reference.heard:
@@ -251,10 +254,10 @@ class Discipline:
             self._history.note(at_ns, estimate.frequency, estimate.time_constant)
 
     def _lost(self, at_ns: MonoNs, reference: ReferenceHealth) -> str:
-        if not self._network and not reference.usable:
-            return reference.reason or "the reference clock can't be used"
-        if reference.pausing:
-            return ""
+        if not reference.usable:
+            return reference.reason or "the reference can't be used"
+        if self._network:
+            return ""  # a server is polled seldom, and how long it may be silent is known to whoever polls it
         silence = max(self._settings.silence, 4 * self._interval)
         if self._seen_ns is not None and seconds(at_ns - self._seen_ns) > silence:
             return f"no sample for {silence:.0f} s"

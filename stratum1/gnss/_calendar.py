@@ -18,7 +18,6 @@ _OLDEST_BEFORE_FLOOR = 60
 CONFIRMATIONS = 3
 """Consecutive fixes whose times agree before a date is believed."""
 _TOLERANCE_NS = NS // 2
-_LEAP_NS = 2 * NS
 
 
 class Dated(NamedTuple):
@@ -55,6 +54,10 @@ class Calendar:
         dated = self._placed(UtcNs(self._midnight(day) + tod_ns))
         self._last = (dated, at_ns)
         return dated
+
+    def estimate(self, at_ns: MonoNs) -> UtcNs | None:
+        """The time at `at_ns`, to what sentences come late: the last known time plus what has passed since. None while no date is known."""
+        return None if self._last is None else UtcNs(self._last[0].utc + at_ns - self._last[1])
 
     def place(self, tod_ns: int, at_ns: MonoNs) -> Dated | None:
         """The instant of a time of day without a date: the one nearest to the last known time plus what has passed since.
@@ -104,8 +107,6 @@ class Trust:
 
     def __init__(self) -> None:
         self.trusted = False
-        self.leap: UtcNs | None = None
-        """The instant right after a leap second that is expected: near it a time may be a second off, whatever the receiver makes of it."""
         self._count = 0
         self._reference: _Reference | None = None
 
@@ -121,10 +122,7 @@ class Trust:
         if reference is None:
             return None
         passed_leap = NS if reference.leap and not leap else 0
-        error = (utc - reference.utc + passed_leap) - (at_ns - reference.at_ns)
-        if self.leap is not None and abs(utc - self.leap) <= _LEAP_NS:
-            return min(error, error - NS, error + NS, key=abs)
-        return error
+        return (utc - reference.utc + passed_leap) - (at_ns - reference.at_ns)
 
     def agrees(self, utc: UtcNs, at_ns: MonoNs, leap: bool) -> bool:
         """Whether a time is believed: the date is, and this time follows from it."""

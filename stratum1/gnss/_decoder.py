@@ -1,4 +1,4 @@
-"""Serial bytes in, GNSS events out: ties framer, sentences, calendar and epochs together."""
+"""Serial bytes in, GNSS events out: ties framer, sentences, UBX messages, calendar and epochs together."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,21 +9,27 @@ from stratum1.timescale import NS, ROLLOVER_WEEKS, MonoNs, UtcNs, rfc3339
 
 from ._calendar import CONFIRMATIONS, Calendar, Dated, Trust
 from ._epoch import Epoch, Used
-from ._framer import Framer, NmeaFrame, Reject
+from ._framer import Frame, Framer, NmeaFrame, Reject, UbxFrame
 from ._satellites import Gsv, SkyRounds
 from ._sentences import Gsa, Nav, SentenceError, decode_sentence
-from .events import Event, FixMode, Health, Sky, TimeMark
+from ._ubx_messages import OTHER_UBX, parse_ubx
+from ._ubx_reader import UbxReader
+from .events import Event, FixMode, Health, Satellite, Sky, TimeMark
 
 __all__ = ["Counters", "GnssDecoder"]
 
 _SILENCE_NS = NS // 2
 _MAX_ADDRESSES = 64
 _OTHER = "other"
+_SKY_LASTS_NS = 30 * NS
+_DOUBT_LASTS_NS = 60 * NS
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What came over the line since the start: sentences by talker and kind ("other": not decoded), faults, UBX frames."""
+    """What came over the line since the start: sentences by talker and kind ("other": not decoded) and UBX messages by name
+    ("UBX-NAV-PVT"; "UBX-other": not decoded), faults, UBX frames in all.
+    """
 
     sentences: Mapping[str, int]
     rejects: Mapping[Reject, int]
@@ -31,19 +37,23 @@ class Counters:
 
 
 class GnssDecoder:
-    """Decodes a receiver's NMEA; one for each line, fed in order.
+    """Decodes a receiver's NMEA and UBX; one for each line, fed in order.
 
     floor: no true date lies before it (the daemon's build date); None leaves dates as sent. repair: move dates before the floor by
-    whole multiples of 1024 weeks; when off they stand as sent, an alarm says so, and they are never trusted.
+    whole multiples of 1024 weeks; when off they stand as sent, an alarm says so, and they are never trusted. protocol: what is
+    believed, "nmea", "ubx" or both ("auto"); frames of the other kind are counted only.
 
     `TimeMark` comes at once with each sentence that names a time of day, once a date is known. `Sky` and `Fix` come when their epoch
     is over: a sentence with another time of day (or one that was said already) begins the next, or half a second passes without
     a byte, which `poll` notices where no byte comes any more.
 
     A leap second, 23:59:60, gets the number of the second after it, as POSIX counts. The date of an RMC without a fix is not used.
+
+    Where UBX says that the receiver is not certain of the leap seconds yet (it starts with the count that its firmware knows), no time
+    is trusted, in NMEA neither: the same receiver makes both.
     """
 
-    def __init__(self, floor: UtcNs | None, repair: bool = True) -> None:
+    def __init__(self, floor: UtcNs | None, repair: bool = True, protocol: str = "auto") -> None:
         self._framer = Framer()
         self._calendar = Calendar(floor, repair)
         self._trust = Trust()
@@ -56,6 +66,11 @@ class GnssDecoder:
         self._alarm: tuple[int, bool] = (0, False)
         self._sentences: Counter[str] = Counter()
         self._rejects: Counter[Reject] = Counter()
+        self._nmea = protocol != "ubx"
+        self._reader = UbxReader() if protocol != "nmea" else None
+        self._ubx_sky: tuple[tuple[Satellite, ...], MonoNs] | None = None
+        self._ubx_sky_fresh = False
+        self._doubted: MonoNs | None = None
         self._ubx = 0
 
     @property
@@ -71,8 +86,9 @@ class GnssDecoder:
         self._trust.reset()
         self._sky = SkyRounds()
         self._used = Used()
-        self._epoch = self._told = self._last_at = None
-        self._claim = False
+        self._epoch = self._told = self._last_at = self._doubted = self._ubx_sky = None
+        self._claim = self._ubx_sky_fresh = False
+        self._reader = UbxReader() if self._reader is not None else None
 
     def feed(self, data: bytes, at_ns: MonoNs) -> list[Event]:
         """Take what one read returned at `at_ns` (which never goes back)."""
@@ -80,15 +96,8 @@ class GnssDecoder:
         if data:
             self._last_at = at_ns
         for frame in self._framer.feed(data, at_ns):
-            if isinstance(frame, NmeaFrame):
-                events += self._sentence(frame)
-            else:
-                self._ubx += 1
+            events += self._frame(frame)
         return events
-
-    def expect_leap(self, at: UtcNs | None) -> None:
-        """The instant right after the next leap second, None where none is known: a second's jump there is no reason for distrust."""
-        self._trust.leap = at
 
     def poll(self, at_ns: MonoNs) -> list[Event]:
         """It is `at_ns` now: end the epoch if the line has been silent for half a second."""
@@ -100,11 +109,45 @@ class GnssDecoder:
         """The stream ends: end the running epoch and count the unfinished frame."""
         events: list[Event] = []
         for frame in self._framer.flush():
-            if isinstance(frame, NmeaFrame):
-                events += self._sentence(frame)
+            events += self._frame(frame)
         return events + self._end_epoch(at_ns)
 
+    def _frame(self, frame: Frame) -> list[Event]:
+        if isinstance(frame, UbxFrame):
+            self._ubx += 1
+            return self._message(frame, self._reader) if self._reader is not None else []
+        return self._sentence(frame)
+
+    def _message(self, frame: UbxFrame, reader: UbxReader) -> list[Event]:
+        try:
+            message = parse_ubx(frame)
+            self._count(f"UBX-{message.name}" if message else OTHER_UBX)
+            told = reader.read(message, frame, self._calendar.estimate(frame.at_ns)) if message else None
+            if told is None:
+                return []
+            if told.satellites is not None:
+                self._ubx_sky, self._ubx_sky_fresh = (told.satellites, frame.at_ns), True
+            if told.nav is None:
+                return told.events
+            return told.events + self._ubx_nav(told.nav, frame.at_ns)
+        except SentenceError as error:
+            self._rejects[error.reason] += 1
+            return []
+
+    def _ubx_nav(self, nav: Nav, at_ns: MonoNs) -> list[Event]:
+        certain = nav.detail.certain if nav.detail else None
+        if certain is not None:
+            self._doubted = None if certain else at_ns
+        return self._gather(nav, at_ns) if nav.tod_ns is None else self._timed(nav, at_ns)
+
+    def _certain(self, at_ns: MonoNs) -> bool:
+        """Whether nothing was said against the leap seconds in the receiver's UTC lately."""
+        return self._doubted is None or at_ns - self._doubted > _DOUBT_LASTS_NS
+
     def _sentence(self, frame: NmeaFrame) -> list[Event]:
+        if not self._nmea:
+            self._count(_OTHER)
+            return []
         try:
             sentence = decode_sentence(frame)
             self._count(frame.text[1:6] if sentence else _OTHER)
@@ -136,7 +179,8 @@ class GnssDecoder:
         if dated is None or epoch is None:
             return events
         epoch.date(dated, own)
-        trusted = not (dated.stale or epoch.contradiction) and self._trust.agrees(dated.utc, epoch.at_ns, epoch.leap)
+        believed = self._certain(at_ns) and not (dated.stale or epoch.contradiction)
+        trusted = believed and self._trust.agrees(dated.utc, epoch.at_ns, epoch.leap)
         mark = TimeMark(at_ns, dated.utc, nav.address, self._claim, trusted, dated.rollovers)
         return [*events, mark]
 
@@ -146,22 +190,21 @@ class GnssDecoder:
         if self._epoch is not None and not self._epoch.takes(nav):
             events = self._end_epoch(at_ns)
         if self._epoch is None:
-            if self._told is not None and nav.tod_ns is not None and self._told.takes(nav):
+            named = nav.tod_ns is not None or nav.detail is not None
+            if self._told is not None and named and self._told.takes(nav):
                 self._told.addresses.add(nav.address)
                 return events
-            self._epoch = Epoch(at_ns, nav.tod_ns)
+            self._epoch = Epoch(at_ns, nav.tod_ns if nav.tod_ns is not None or nav.detail is None else nav.detail.key_ns)
         self._epoch.add(nav)
         return events
 
     def _end_epoch(self, at_ns: MonoNs) -> list[Event]:
         epoch, self._epoch = self._epoch, None
-        if epoch is None and not self._sky.fresh:
+        if epoch is None and not self._sky.fresh and not self._ubx_sky_fresh:
             return []
         events: list[Event] = []
-        satellites = self._sky.satellites(self._used.satellites)
-        if self._sky.fresh:
-            self._sky.settle()
-            satellites = self._sky.satellites(self._used.satellites)
+        satellites, fresh = self._satellites(at_ns)
+        if fresh:
             events.append(Sky(at_ns, satellites))
         if epoch is None:
             return events
@@ -169,10 +212,22 @@ class GnssDecoder:
             events += self._judge(epoch, epoch.dated)
         elif not self._trust.trusted:
             self._trust.reset()
-        events.append(epoch.fix(self._used, len(satellites), self._trust.trusted and epoch.dated is not None))
+        trusted = self._trust.trusted and epoch.dated is not None and self._certain(at_ns)
+        leap_seconds, holds = (self._reader.leap_seconds, self._reader.holds_position) if self._reader is not None else (None, False)
+        events.append(epoch.fix(self._used, len(satellites), trusted, leap_seconds, holds))
         self._used = Used()
         self._told = epoch
         return events
+
+    def _satellites(self, at_ns: MonoNs) -> tuple[tuple[Satellite, ...], bool]:
+        """The satellites in view, and whether they were told anew: those of UBX, where it tells them, are the whole sky in one message."""
+        fresh, self._ubx_sky_fresh = self._ubx_sky_fresh, False
+        if self._ubx_sky is not None and at_ns - self._ubx_sky[1] <= _SKY_LASTS_NS:
+            self._sky.settle()
+            return self._ubx_sky[0], fresh
+        fresh = self._sky.fresh
+        self._sky.settle()
+        return self._sky.satellites(self._used.satellites), fresh
 
     def _judge(self, epoch: Epoch, dated: Dated) -> list[Event]:
         """Account for the epoch's time; tell what a person should know about it."""
@@ -180,7 +235,8 @@ class GnssDecoder:
         error = self._trust.error_ns(dated.utc, epoch.at_ns, epoch.leap)
         if dated.stale or epoch.contradiction:
             self._trust.doubt()
-        usable = epoch.mode(self._used) >= FixMode.TWO_D and not dated.stale and not epoch.contradiction
+        fix = epoch.mode(self._used) >= FixMode.TWO_D
+        usable = fix and not dated.stale and not epoch.contradiction and self._certain(epoch.at_ns)
         self._trust.update(dated.utc, epoch.at_ns, epoch.leap, usable)
         events = self._rollover(epoch.at_ns, dated)
         if trusted and not self._trust.trusted:

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass, field
 
-from stratum1.timescale import NS, MonoNs
+from stratum1.timescale import NS, MonoNs, UtcNs
 
 from ._calendar import Dated
 from ._satellites import SatelliteKey
-from ._sentences import Gsa, Nav
+from ._sentences import Detail, Gsa, Nav
 from .events import Dop, Fix, FixMode, Position
 
 __all__ = ["Epoch", "Used"]
@@ -32,11 +32,40 @@ class Used:
 
 
 @dataclass(slots=True)
+class Details:
+    """What the UBX messages of an epoch say beyond NMEA; of two that say the same thing the later counts."""
+
+    mode: FixMode | None = None
+    fixed: bool = False
+    residual_ns: int = 0
+    placed: Position | None = None
+    dop: Dop | None = None
+    time_accuracy: float | None = None
+    position_accuracy: float | None = None
+
+    def add(self, detail: Detail) -> None:
+        """Gather a message. A DOP with all three outweighs the one of NAV-PVT and NAV-SOL."""
+        if detail.mode is not None:
+            self.mode, self.fixed = detail.mode, detail.fixed
+        self.residual_ns = detail.residual_ns or self.residual_ns
+        self.placed = detail.placed or self.placed
+        if detail.dop is not None and (self.dop is None or math.isnan(self.dop.hdop)):
+            self.dop = detail.dop
+        if detail.time_accuracy is not None:
+            self.time_accuracy = detail.time_accuracy
+        if detail.position_accuracy is not None:
+            self.position_accuracy = detail.position_accuracy
+
+
+@dataclass(slots=True)
 class Epoch:
-    """The running epoch. `at_ns` is the arrival of its first sentence; `addresses` what it has said so far."""
+    """The running epoch. `at_ns` is the arrival of its first sentence; `addresses` what it has said so far; itow: GPS time of week in ms,
+    once a UBX message has told it.
+    """
 
     at_ns: MonoNs
     tod_ns: int | None
+    itow: int | None = None
     addresses: set[str] = field(default_factory=set)
     dated: Dated | None = None
     own_date: bool = False
@@ -46,6 +75,7 @@ class Epoch:
     _position: Position | None = None
     _count: int | None = None
     _hdop: float = math.nan
+    _details: Details = field(default_factory=Details)
 
     @property
     def leap(self) -> bool:
@@ -60,12 +90,24 @@ class Epoch:
         return self._valid if self._rmc_valid is None else self._rmc_valid
 
     def takes(self, nav: Nav) -> bool:
-        """Whether a sentence belongs here: the same time of day, and not said before."""
-        return nav.tod_ns == self.tod_ns and nav.address not in self.addresses
+        """Whether a sentence belongs here: the same time of day, and not said before. UBX messages know each other by the time of week."""
+        if nav.address in self.addresses:
+            return False
+        if nav.detail is None:
+            return nav.tod_ns == self.tod_ns
+        if self.itow is not None:
+            return nav.detail.itow == self.itow
+        key = nav.detail.key_ns if nav.tod_ns is None else nav.tod_ns
+        return key is None or key == self.tod_ns
 
     def add(self, nav: Nav) -> None:
         """Gather a sentence."""
         self.addresses.add(nav.address)
+        if nav.detail is not None:
+            self.itow = nav.detail.itow
+            self._details.add(nav.detail)
+            if nav.tod_ns is not None:  # 23:59:60 can't be told from the time of week
+                self.tod_ns = nav.tod_ns
         if nav.valid is not None:
             if nav.address.endswith("RMC"):
                 self._rmc_valid = nav.valid
@@ -89,26 +131,31 @@ class Epoch:
             self.dated = dated
             self.own_date = self.own_date or own
 
-    def fix(self, used: Used, seen: int, trusted: bool) -> Fix:
+    def fix(self, used: Used, seen: int, trusted: bool, leap_seconds: int | None, holds: bool) -> Fix:
         """The epoch, complete. Satellites named by GSA outweigh the count of GGA, which NMEA limits to 12 and some receivers count
         by signals.
         """
-        mode = self.mode(used)
+        mode, told = self.mode(used), self._details
         return Fix(
             at_ns=self.at_ns,
-            time=self.dated.utc if self.dated else None,
+            time=UtcNs(self.dated.utc + told.residual_ns) if self.dated else None,
             mode=mode,
             satellites_used=len(used.satellites) or self._count or 0,
             satellites_seen=seen,
-            position=self._position if mode >= FixMode.TWO_D else None,
-            dop=used.dop or (None if math.isnan(self._hdop) else Dop(math.nan, self._hdop, math.nan)),
-            leap_seconds=None,
+            position=(told.placed or self._position) if mode >= FixMode.TWO_D else None,
+            dop=used.dop or told.dop or (None if math.isnan(self._hdop) else Dop(math.nan, self._hdop, math.nan)),
+            leap_seconds=leap_seconds,
             trusted=trusted,
             rollovers=self.dated.rollovers if self.dated else 0,
+            time_accuracy=told.time_accuracy,
+            position_accuracy=told.position_accuracy,
+            fixed_position=told.fixed or (holds and mode >= FixMode.TWO_D),
         )
 
     def mode(self, used: Used) -> FixMode:
-        """Kind of fix. The dimension is what GSA says; without GSA an altitude makes it 3D."""
+        """Kind of fix. UBX says it in one word; else the dimension is what GSA says, and without GSA an altitude makes it 3D."""
+        if self._details.mode is not None:
+            return self._details.mode
         if self.valid is False:
             return FixMode.NONE
         if used.mode is not FixMode.UNKNOWN:

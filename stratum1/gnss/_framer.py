@@ -40,6 +40,8 @@ class Reject(Enum):
     CHECKSUM = "wrong checksum of a sentence"
     UBX_OVERLONG = "UBX frame too long"
     UBX_CHECKSUM = "wrong checksum of a UBX frame"
+    UBX_LENGTH = "UBX message of a wrong length"
+    UBX_MESSAGE = "UBX message that the UBX library refuses"
     UNFINISHED = "frame cut off by the end of the stream"
     SENTENCE = "sentence that the NMEA library refuses"
     FIELD = "impossible value in a field"

@@ -13,7 +13,7 @@ from ._framer import NmeaFrame, Reject
 from ._satellites import Gsv, InView, SatelliteKey, satellite_key
 from .events import Dop, FixMode, Position
 
-__all__ = ["DECODED", "Date", "Gsa", "Nav", "Sentence", "SentenceError", "decode_sentence"]
+__all__ = ["DECODED", "Date", "Detail", "Gsa", "Nav", "Sentence", "SentenceError", "decode_sentence"]
 
 DECODED = frozenset(("RMC", "ZDA", "GGA", "GLL", "GNS", "GSA", "GSV", "VTG"))
 """The kinds that are decoded; any other sentence is counted and left alone."""
@@ -45,11 +45,32 @@ class Date(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Nav:
-    """RMC, ZDA, GGA, GLL, GNS or VTG.
+class Detail:
+    """What a UBX message says beyond a sentence of NMEA.
 
-    address: talker and kind. tod_ns: time of day in ns, 86,400 s and above inside a leap second. valid: whether a fix is claimed, None
-    where the kind does not say. used: satellites in use. hdop: NaN where unknown.
+    itow: the navigation epoch that it belongs to, GPS time of week in ms. key_ns: the time of day of that epoch, where `Nav.tod_ns` says
+    none. residual_ns: what the rounding of the named time took off. certain: whether the receiver is sure of the leap seconds in the UTC
+    that it names, None where it doesn't say. placed: a position that claims no fix by itself.
+    """
+
+    itow: int
+    key_ns: int | None = None
+    residual_ns: int = 0
+    mode: FixMode | None = None
+    fixed: bool = False
+    certain: bool | None = None
+    placed: Position | None = None
+    dop: Dop | None = None
+    time_accuracy: float | None = None
+    position_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nav:
+    """RMC, ZDA, GGA, GLL, GNS or VTG; or a UBX message of a navigation epoch.
+
+    address: talker and kind, or "UBX-" and the message. tod_ns: time of day in ns, 86,400 s and above inside a leap second. valid:
+    whether a fix is claimed, None where the kind does not say. used: satellites in use. hdop: NaN where unknown.
     """
 
     address: str
@@ -59,6 +80,7 @@ class Nav:
     position: Position | None = None
     used: int | None = None
     hdop: float = math.nan
+    detail: Detail | None = None
 
 
 @dataclass(frozen=True, slots=True)

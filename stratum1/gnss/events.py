@@ -24,7 +24,7 @@ __all__ = [
 
 
 class FixMode(IntEnum):
-    """Kind of fix, numbered as gpsd's TPV.mode."""
+    """Kind of fix, numbered as gpsd's TPV.mode. A timing receiver that holds its position and solves for time only counts as TWO_D."""
 
     UNKNOWN = 0
     NONE = 1
@@ -67,11 +67,12 @@ class Satellite:
 
 @dataclass(frozen=True, slots=True)
 class TimeMark:
-    """A sentence named a UTC time; emitted at once, for numbering pulses.
+    """A sentence or message named a UTC time; emitted at once, for numbering pulses.
 
-    at_ns: arrival of the sentence's first byte. utc: the time that it names (fraction kept), after repair.
-    sentence: which kind ("GNRMC"), since each kind has a delay of its own. valid: the receiver claims a fix in this sentence.
-    trusted: the date behind it has been confirmed by three consecutive consistent fixes. rollovers: times 1024 weeks added.
+    at_ns: arrival of its first byte. utc: the time that it names (fraction kept; of UBX to the hundredth, as its NMEA has it), after
+    repair. sentence: which kind ("GNRMC", "UBX-NAV-PVT"), since each kind has a delay of its own. valid: the receiver claims a fix in it.
+    trusted: the date behind it has been confirmed by three consecutive consistent fixes, and
+    nothing was said against the leap seconds in it. rollovers: times 1024 weeks added.
     """
 
     at_ns: MonoNs
@@ -84,10 +85,11 @@ class TimeMark:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One epoch of the receiver, complete. time is None until a date is known; leap_seconds is GPS - UTC where the receiver tells it.
+    """One epoch of the receiver, complete. time is None until a date is known, and with UBX exact to the ns that the receiver says.
+    leap_seconds is GPS - UTC where the receiver tells it and is certain of it. trusted: as in TimeMark.
 
-    time_accuracy (seconds) and position_accuracy (metres, horizontal): the receiver's own estimates, None where it tells none.
-    fixed_position: the receiver is in timing mode and holds its position.
+    time_accuracy (seconds) and position_accuracy (metres; horizontal, of NAV-SOL in space): the receiver's own
+    estimates, None where it tells none. fixed_position: the receiver solves for time only, or keeps to the result of its survey.
     """
 
     at_ns: MonoNs
@@ -107,7 +109,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Sky:
-    """All satellites in view, after each complete round of GSV sentences."""
+    """All satellites in view, after each complete round of GSV sentences or with each NAV-SAT."""
 
     at_ns: MonoNs
     satellites: tuple[Satellite, ...]
@@ -118,6 +120,8 @@ class LeapNotice:
     """What the receiver says of leap seconds (UBX-NAV-TIMELS): the instant right after the next one and its sign.
 
     sign 0: it has the almanac's word that none is to come; `at` then means nothing. leap_seconds: GPS - UTC now, None if not certain.
+    None is sent while the receiver has heard nothing of leap seconds to come (up to 12.5 minutes after a cold start), nor before a time
+    is known. `at` is as good as the receiver's date: it may be off by a week rollover that `Fix.trusted` does not vouch for.
     """
 
     at_ns: MonoNs
@@ -132,6 +136,11 @@ class PulseCorrection:
 
     error in seconds; None: the receiver says that it doesn't know it for this pulse. at_ns: arrival, which is before the pulse.
     utc: the second that the pulse marks, rounded to the pulse's grid, by the receiver's time.
+
+    error is minus `qErr`. u-blox's documents do not say which way qErr counts; measurements do: with a counter started by a reference
+    and stopped by the pulse, reading + qErr is smooth (A. Wallin, "uBlox F9T qErr correction", 2019; the author of Lady Heather found
+    the same of an F9P, time-nuts 2019). So a positive qErr is a pulse that comes early. TIM-TP tells of the next pulse: what comes
+    between two of them belongs to the later one (u-blox F9 integration manuals, "Time pulse").
     """
 
     at_ns: MonoNs
@@ -170,7 +179,7 @@ class RadioPath:
 
 @dataclass(frozen=True, slots=True)
 class Authenticity:
-    """What the receiver itself says of spoofing and jamming (UBX-SEC-SIG, NAV-STATUS).
+    """What the receiver itself says of spoofing and jamming (UBX-SEC-SIG, or NAV-STATUS where that does not come).
 
     spoofing: "unknown", "none", "indicated", "affirmed"; jamming: "unknown", "none", "warning", "critical".
     """
@@ -184,7 +193,7 @@ class Authenticity:
 class Health:
     """State of the line and the receiver in words that a person can act on.
 
-    kind: "antenna", "week-rollover", "baud", ...; alarm: whether it needs a person; text: the sentence.
+    kind: "antenna", "jamming", "spoofing", "version", "date", "week-rollover", ...; alarm: whether it needs a person; text: the sentence.
     """
 
     at_ns: MonoNs

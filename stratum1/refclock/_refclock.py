@@ -38,7 +38,8 @@ class RefClockSettings:
     accuracy: fixed error of the pulse, seconds.
     delays: serial delays learned earlier, seconds by kind of sentence. has_pulse False: sentences alone give the time.
     serial_delay: the owner's word on the delay of the first sentence, seconds. refuse_polarity: whether pulses are refused whose
-    width says that the other edge is the one on time. Raises ValueError for a number out of range or a refid that isn't four octets.
+    width says that the other edge is the one on time. protocol: what of the receiver's output is believed: "auto" (all), "nmea", "ubx".
+    Raises ValueError for a number out of range, an unknown protocol or a refid that isn't four octets.
     """
 
     name: str = "refclock"
@@ -50,8 +51,11 @@ class RefClockSettings:
     refid: bytes = b"GPS\0"
     serial_delay: float | None = None
     delays: Mapping[str, float] = field(default_factory=dict)
+    protocol: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.protocol not in ("auto", "nmea", "ubx"):
+            raise ValueError(f'protocol = {self.protocol!r}: must be "auto", "nmea" or "ubx"')
         for name, least, most in (("pulse_delay", -1.0, 1.0), ("accuracy", 0.0, 1.0), ("serial_delay", 0.0, 2.0)):
             value = getattr(self, name)
             if not (value is None and name == "serial_delay") and not (isinstance(value, int | float) and least <= value <= most):
@@ -95,18 +99,6 @@ class RefClock:
         self._marks = DelayLearner("first sentence")
         self._last_mark: UtcNs | None = None
 
-    def leap_scale(self, scale: LeapTable | None, forbidden: frozenset[int]) -> None:
-        """TAI - UTC by date as it is believed now; forbidden: by how many seconds no sentence may correct the count of pulses."""
-        self._numbering.forbid(forbidden)
-        if scale == self._leaps:
-            return
-        second = self._second()
-        before, self._leaps = self._leaps, scale
-        if second is not None and not self._near_leap(second, _LEAP_PAUSE):
-            self._numbering.rescale((self._continuous(second) - _continuous(second, before)) // NS)
-        elif second is not None:
-            self._numbering.lose()
-
     def line(self, is_open: bool, reason: str) -> None:
         """The serial line was opened, or lost for the given reason."""
         self._line_reason = "" if is_open else reason or "the serial line is lost"
@@ -127,7 +119,7 @@ class RefClock:
             self._fix, self._fix_seen = event, event.at_ns
         elif isinstance(event, TimeMark) and event.valid and not self._near_leap(event.utc, _LEAP_CONFUSION):
             if not self._settings.has_pulse:
-                return None if self._near_leap(event.utc, _LEAP_PAUSE) else self._sentence_sample(event, reading)
+                return self._sentence_sample(event, reading)
             self._numbering.mark(event, self._continuous(event.utc))
         return None
 
@@ -144,9 +136,7 @@ class RefClock:
     def health(self, at_ns: MonoNs) -> ReferenceHealth:
         """Whether the reference can be used at a raw time, and if not, why."""
         reason = self._unusable(at_ns)
-        second = self._second()
-        pausing = second is not None and self._near_leap(second, _LEAP_PAUSE + _LEAP_CONFUSION)
-        return ReferenceHealth(self._heard, not reason, reason, pausing)
+        return ReferenceHealth(self._heard, not reason, reason)
 
     def memory(self) -> dict[str, float]:
         """Learned delays to keep over a restart, seconds by kind of sentence."""
@@ -194,7 +184,7 @@ class RefClock:
 
     def _continuous(self, utc: UtcNs) -> int:
         """The scale that pulses are counted on: TAI where the table of leap seconds is known, else UTC as it comes."""
-        return _continuous(utc, self._leaps)
+        return utc if self._leaps is None else self._leaps.tai_from_utc(utc)
 
     def _second(self) -> UtcNs | None:
         second = self._numbering.second
@@ -318,7 +308,3 @@ class RefClock:
             return []
         own = [text for text in (self._width.inverted, self._symmetric(), self._one_edged()) if text]
         return self._numbering.alarms(at_ns) + own
-
-
-def _continuous(utc: UtcNs, scale: LeapTable | None) -> int:
-    return utc if scale is None else scale.tai_from_utc(utc)

@@ -247,8 +247,13 @@ def test_network_samples_lock_as_network() -> None:
     for _ in range(60):
         at = rig.k * 10**9
         rig.obey(rig.discipline.observe(sample(at, -rig.error, 1e-4, stratum=1)))
-        rig.run(1, pulses=False, health=CUT)
+        rig.run(1, pulses=False, health=GOOD)
     assert rig.states[-1] is LockState.NETWORK
+    rig.run(30, pulses=False, health=GOOD)
+    assert rig.states[-1] is LockState.NETWORK, "silence is judged by whoever polls the servers"
+    rig.run(1, pulses=False, health=ReferenceHealth(True, False, "no server answers"))
+    assert rig.states[-2:] == [LockState.NETWORK, LockState.HOLDOVER]
+    assert "no server answers" in rig.discipline.report().reason
 
 
 def test_duplicate_backward_and_future_samples_change_nothing(locked: Rig) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from pyubx2 import UBXMessage
 from testkit.runner import cli_runner
 
 from stratum1.cli.gnss import app as group
@@ -57,12 +58,29 @@ def test_table() -> None:
     assert len({len(row) for row in rows}) == 1
 
 
-@pytest.mark.parametrize("name", ["bu303-nofix", "ublox-8-time"])
-def test_no_epoch_is_explained_and_no_failure(name: str) -> None:
-    code, out, err = run(str(DATA / f"{name}.log"), "--json")
+def test_ubx_is_decoded_too() -> None:
+    code, out, _ = run(str(DATA / "ublox-neo-m8n.log"), "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert (code, len(rows)) == (0, 24)
+    assert rows[0] == {
+        "time": "2017-07-19T08:50:00.799899687Z",
+        "mode": 3,
+        "satellites_used": 14,
+        "satellites_seen": None,
+        "leap_seconds": 18,
+        "lat": -34.9062263,
+        "lon": 138.6081197,
+    }
+
+
+def test_no_epoch_is_explained_and_no_failure(tmp_path: Path) -> None:
+    code, out, err = run(str(DATA / "bu303-nofix.log"), "--json")
     assert (code, out) == (0, "")
     assert "no epoch" in err
-    assert ("284 UBX frames" if name.startswith("ublox") else "binary between frames") in err
+    assert "binary between frames" in err
+    other = tmp_path / "other.ubx"
+    other.write_bytes(UBXMessage("MON", "MON-VER", 0, swVersion=b"EXT CORE 4.04").serialize())
+    assert "0 NMEA sentences, 1 UBX frames" in run(str(other))[2]
 
 
 @pytest.mark.parametrize(

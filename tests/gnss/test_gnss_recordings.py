@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stratum1.gnss import GnssDecoder, Reject, decode_recording, epoch_dict, recording_counters
-from stratum1.gnss.events import Fix, TimeMark
-from stratum1.timescale import NS, MonoNs, from_rfc3339
+from stratum1.gnss.events import Fix, Sky, TimeMark
+from stratum1.timescale import NS, MonoNs, UtcNs, from_rfc3339, rfc3339
 
 DATA = Path(__file__).parent.parent / "data" / "gnss"
 FLOOR = from_rfc3339("2017-01-01")
@@ -25,6 +26,7 @@ NMEA = {
     "skytraq": 17,
 }
 SKIES = 87
+GNSSIDS = {"G": 0, "S": 1, "E": 2, "C": 3, "J": 5, "R": 6, "I": 7}
 UBX = {"ublox-8-time": 284, "ublox-neo-m8n": 52, "ublox-neo-m8t": 242}
 SILENT = None
 TIME_FIELD = {"RMC": 1, "GGA": 1, "GNS": 1, "ZDA": 1, "GLL": 5}
@@ -35,6 +37,10 @@ FIX_DIFFERENCES = {
     ("bu353-glonass", "081420.000"): (SILENT, ("2034-01-09T08:14:20.000Z", 1)),
     ("gp-320fw-2019-04-06-overflow", "235726.02"): (SILENT, ("2019-04-06T23:57:26.020Z", 3)),
     ("neo-m8n", "171948.00"): (SILENT, ("2034-11-01T17:19:48.000Z", 3)),
+}
+LEAP_DIFFERENCES = {
+    ("ublox-8-time", "2017-12-01T17:22:37.000Z"): ((2, None), (2, 18)),
+    ("ublox-neo-m8n", "2017-07-19T08:50:00.800Z"): ((3, None), (3, 18)),
 }
 QUECTEL_GPSD = (0, 14, 13, 13, 14, 15, 15, 15, 15, 15, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 15, 15, 15, 15, 15, 15, 14)
 QUECTEL_OURS = (11, 10, 10, 11, 12, 12, 12, 12, 12, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 12, 12, 12, 12, 12, 12, 11, 12)
@@ -124,13 +130,65 @@ def test_receiver_output_has_no_rejects(name: str) -> None:
     assert rejects == ({Reject.TEXT: 1} if name == "beidou-bd" else {})  # an empty line of spaces stands between header and data
 
 
+def ubx_reports(name: str, kind: str) -> list[dict[str, Any]]:
+    lines = (DATA / f"{name}.log.chk").read_text("latin-1").splitlines()
+    reports = [json.loads(line) for line in lines if line.startswith("{")]
+    return [report for report in reports if report["class"] == kind and (kind != "SKY" or "satellites" in report)]
+
+
+def ubx_epochs(name: str) -> dict[str, tuple[Fix, Sky | None]]:
+    """By time to the millisecond, as gpsd prints it: the fix, and the satellites where they came in that epoch."""
+    decoder, data = GnssDecoder(FLOOR), (DATA / f"{name}.log").read_bytes()
+    found, sky = {}, None
+    for event in decoder.feed(data, MonoNs(0)) + decoder.flush(MonoNs(0)):
+        if isinstance(event, Sky):
+            sky = event
+        elif isinstance(event, Fix) and event.time is not None:
+            found[rfc3339(UtcNs((event.time + 500_000) // 1_000_000 * 1_000_000), 3)] = (event, sky)
+            sky = None
+    return found
+
+
 @pytest.mark.parametrize("name", UBX)
-def test_ubx_is_skipped_as_whole_frames(name: str) -> None:
-    data = (DATA / f"{name}.log").read_bytes()
-    assert list(decode_recording(data, FLOOR)) == []
-    counters = recording_counters(data)
-    assert counters.ubx_frames == UBX[name]
-    assert not counters.sentences
+def test_ubx_times_modes_leap_seconds_and_places_are_gpsds(name: str) -> None:
+    theirs = {report["time"]: report for report in ubx_reports(name, "TPV")}  # the last of each time
+    mine = ubx_epochs(name)
+    assert list(mine) == list(theirs)
+    differ = {}
+    for time, (fix, _) in mine.items():
+        said = (theirs[time]["mode"], theirs[time].get("leapseconds"))
+        if said != (fix.mode, fix.leap_seconds):
+            differ[name, time] = (said, (int(fix.mode), fix.leap_seconds))
+        assert fix.position is not None
+        place = (round(fix.position.latitude, 9), round(fix.position.longitude, 9))
+        if name == "ublox-neo-m8n" or time == next(iter(mine)):
+            assert place == (theirs[time]["lat"], theirs[time]["lon"])
+        else:  # gpsd's place stands still where NAV-SOL tells it
+            assert (theirs[time]["lat"], theirs[time]["lon"]) == (ubx_reports(name, "TPV")[0]["lat"], ubx_reports(name, "TPV")[0]["lon"])
+    assert differ == {key: value for key, value in LEAP_DIFFERENCES.items() if key[0] == name}
+
+
+@pytest.mark.parametrize("name", UBX)
+def test_ubx_satellites_are_gpsds(name: str) -> None:
+    theirs = {report["time"]: report["satellites"] for report in ubx_reports(name, "SKY")}
+    mine = {time: (fix, sky) for time, (fix, sky) in ubx_epochs(name).items() if sky is not None}
+    assert list(mine) == list(theirs)
+    assert len(mine) >= 4
+    for time, (fix, sky) in mine.items():
+        assert sky is not None
+        used = sorted((GNSSIDS[one.constellation], one.number) for one in sky.satellites if one.used)
+        assert used == sorted((one["gnssid"], one["svid"]) for one in theirs[time] if one["used"])
+        assert fix.satellites_used == len(used)
+        assert fix.satellites_seen == len(sky.satellites) == len(theirs[time])
+        heard = {(GNSSIDS[one.constellation], one.number): one.cn0 or 0 for one in sky.satellites}
+        assert heard == {(one["gnssid"], one["svid"]): one["ss"] for one in theirs[time]}
+
+
+@pytest.mark.parametrize("name", UBX)
+def test_ubx_is_counted_by_kind(name: str) -> None:
+    counters = recording_counters((DATA / f"{name}.log").read_bytes())
+    assert counters.ubx_frames == UBX[name] == sum(counters.sentences.values())
+    assert all(kind.startswith("UBX-") for kind in counters.sentences)
 
 
 def test_sirf_binary_yields_nothing_and_is_counted() -> None:

@@ -18,6 +18,7 @@ from stratum1.pps.events import Edge, EdgeKind
 from stratum1.recording import Header, RecordedOutput, RecordingError, encode_header, encode_input, encode_output, read_recording
 from stratum1.refclock import RefClockSettings
 from stratum1.replay import replay_lines
+from stratum1.selection import SelectionSettings, SourceOptions
 from stratum1.timescale import LeapTable, MonoNs, UtcNs
 
 _T = TypeVar("_T")
@@ -31,6 +32,7 @@ FULL = Header(
         ),
         UtcNs(1_780_000_000_000_000_000),
         repair=False,
+        selection=SelectionSettings(3, {"second": SourceOptions(prefer=True, trust=True), "µ": SourceOptions(noselect=True)}),
         more=(RefClockSettings("second", refid=b"PPS2"), RefClockSettings("third", delays={"GPGGA": 0.2})),
     ),
     LIMITS,
@@ -63,7 +65,7 @@ inputs = st.one_of(
     st.builds(SerialInput, readings, st.binary(max_size=300), receivers),
     st.builds(LineInput, whole.map(MonoNs), st.booleans(), words, receivers),
     st.builds(EdgeInput, readings, edges, receivers),
-    st.builds(SampleInput, samples, whole.map(UtcNs), st.integers(0, 255)),
+    st.builds(SampleInput, samples, whole.map(UtcNs), st.integers(0, 255), whole),
     st.builds(TickInput, readings),
     st.builds(DisturbedInput, whole.map(MonoNs), finite),
     st.builds(EnvironmentInput, st.builds(Environment, whole.map(MonoNs), finite)),
@@ -183,6 +185,9 @@ def changed(path: str, value: object) -> str:
         ("settings.refclock.refid", "4750", "refid"),
         ("settings.refclock.refid", "xyz", "refclock.refid"),
         ("settings.refclock.refid", 7, "refclock.refid: must be a text"),
+        ("settings.selection.minimum", 0, "minsources = 0"),
+        ("settings.selection.options", {"a": 1}, "selection.options: must be an object"),
+        ("settings.selection.options", {"a": {}}, "field 'prefer' is missing"),
         ("settings.more", [1], "more: must be an object"),
         ("settings.refclock.delays", {"GNRMC": "soon"}, "refclock.delays.GNRMC: must be a finite number"),
         ("settings.refclock.delays", 5, "delays: must be an object"),
