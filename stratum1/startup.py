@@ -78,6 +78,7 @@ def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSetti
         serial_delay=receiver.serial_delay,
         delays=delays,
         protocol=receiver.protocol,
+        sawtooth=receiver.sawtooth_correction,
     )
     return PipelineSettings(discipline, refclock, build_date(), receiver.rollover_repair)
 

@@ -31,6 +31,9 @@ class ReceiverConfig(Model):
     protocol: Literal["auto", "nmea", "ubx"] = Field(
         "auto", description="which of the receiver's messages are believed: all that are understood, or only those of one protocol"
     )
+    sawtooth_correction: Flag = Field(
+        True, description="take off each pulse what a timing receiver announces of its error (UBX-TIM-TP); off: watched and shown only"
+    )
     refid: Refid = Field("GPS", description="reference ID served while locked")
     rollover_repair: Flag = Field(True, description="move dates before the build date forward by multiples of 1024 weeks")
     serial_delay: Number | None = Field(

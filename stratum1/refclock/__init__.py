@@ -3,5 +3,6 @@
 from ._delay import DelayEstimate
 from ._gate import EdgeVerdict
 from ._refclock import RefClock, RefClockReport, RefClockSettings
+from ._sawtooth import SawtoothReport
 
-__all__ = ["DelayEstimate", "EdgeVerdict", "RefClock", "RefClockReport", "RefClockSettings"]
+__all__ = ["DelayEstimate", "EdgeVerdict", "RefClock", "RefClockReport", "RefClockSettings", "SawtoothReport"]

@@ -94,6 +94,13 @@ class Numbering:
         """The second that the last pulse starts, None while unknown."""
         return None if self._base is None else self._base + self._ordinal
 
+    def ahead(self, at_ns: int) -> int | None:
+        """The second that an edge at a raw time would start if it were a pulse; None while the count is not certain or too long ago."""
+        second = self.second
+        if second is None or self._pulse_ns is None or not self.certain or not 0 < at_ns - self._pulse_ns < _NEARBY_NS:
+            return None
+        return second + round((at_ns - self._pulse_ns) / NS)
+
     @property
     def certain(self) -> bool:
         """Whether the number may be used: known, confirmed after a gap, and not contradicted by the last sentence."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from stratum1.gnss.events import Event, Fix, FixMode, TimeMark
+from stratum1.gnss.events import Event, Fix, FixMode, PulseCorrection, TimeMark
 from stratum1.interchange import Leap, Reading, ReferenceHealth, Sample
 from stratum1.pps.events import Edge, EdgeKind
 from stratum1.timescale import NS, LeapTable, MonoNs, TaiNs, UtcNs
@@ -15,6 +15,7 @@ from ._delay import DelayEstimate, DelayLearner
 from ._gate import EdgeVerdict, PulseGate
 from ._numbering import Numbering
 from ._polarity import PulseWidth
+from ._sawtooth import Sawtooth, SawtoothReport
 
 __all__ = ["RefClock", "RefClockReport", "RefClockSettings"]
 
@@ -39,6 +40,7 @@ class RefClockSettings:
     delays: serial delays learned earlier, seconds by kind of sentence. has_pulse False: sentences alone give the time.
     serial_delay: the owner's word on the delay of the first sentence, seconds. refuse_polarity: whether pulses are refused whose
     width says that the other edge is the one on time. protocol: what of the receiver's output is believed: "auto" (all), "nmea", "ubx".
+    sawtooth: whether pulses are corrected by what the receiver announces of their errors.
     Raises ValueError for a number out of range, an unknown protocol or a refid that isn't four octets.
     """
 
@@ -52,6 +54,7 @@ class RefClockSettings:
     serial_delay: float | None = None
     delays: Mapping[str, float] = field(default_factory=dict)
     protocol: str = "auto"
+    sawtooth: bool = True
 
     def __post_init__(self) -> None:
         if self.protocol not in ("auto", "nmea", "ubx"):
@@ -77,6 +80,7 @@ class RefClockReport:
     jitter: float
     verdicts: Mapping[str, int]
     alarms: tuple[str, ...]
+    sawtooth: SawtoothReport = field(default_factory=SawtoothReport)
 
 
 class RefClock:
@@ -87,6 +91,7 @@ class RefClock:
         self._leaps = leaps
         self._numbering = Numbering(settings.delays, settings.serial_delay)
         self._gate = PulseGate()
+        self._sawtooth = Sawtooth(settings.sawtooth)
         self._width = PulseWidth(settings.edge)
         self._verdicts: Counter[str] = Counter(dict.fromkeys(EdgeVerdict, 0))
         self._fix: Fix | None = None
@@ -103,6 +108,7 @@ class RefClock:
         """The serial line was opened, or lost for the given reason."""
         self._line_reason = "" if is_open else reason or "the serial line is lost"
         self._numbering.reset_line()
+        self._sawtooth.forget()
         self._last_mark = None
         if not is_open:
             self._fix = None
@@ -117,6 +123,8 @@ class RefClock:
         self._heard = True
         if isinstance(event, Fix):
             self._fix, self._fix_seen = event, event.at_ns
+        elif isinstance(event, PulseCorrection):
+            self._announced(event)
         elif isinstance(event, TimeMark) and event.valid and not self._near_leap(event.utc, _LEAP_CONFUSION):
             if not self._settings.has_pulse:
                 return self._sentence_sample(event, reading)
@@ -126,12 +134,21 @@ class RefClock:
     def edge(self, edge: Edge, reading: Reading) -> Sample | None:
         """One edge, `reading` is both clocks at its stamp; a Sample if it may steer."""
         self._heard = True
-        verdict, second = self._judge(edge, reading)
+        number = self._numbering.ahead(reading.at_ns)
+        error = self._sawtooth.correction(number)
+        verdict, second = self._judge(edge, reading, MonoNs(reading.at_ns - round((error or 0.0) * NS)))
         self._verdicts[verdict] += 1
         if verdict is not EdgeVerdict.USED or second is None:
             return None
-        true_ns = UtcNs(second + round(self._settings.pulse_delay * NS))
-        return self._sample(reading, true_ns, self._gate.sigma, self._settings.accuracy)
+        counted = self._numbering.second
+        if error is None or counted != number:
+            late, sigma = 0.0, math.hypot(self._gate.sigma, self._sawtooth.spread)
+        else:
+            late, sigma = error, self._gate.sigma
+        if counted is not None:
+            self._sawtooth.pulse(counted, reading.at_ns, error is not None and counted == number)
+        true_ns = UtcNs(second + round((self._settings.pulse_delay + late) * NS))
+        return self._sample(reading, true_ns, sigma, self._settings.accuracy)
 
     def health(self, at_ns: MonoNs) -> ReferenceHealth:
         """Whether the reference can be used at a raw time, and if not, why."""
@@ -152,10 +169,20 @@ class RefClock:
             self._gate.sigma,
             dict(self._verdicts),
             tuple(self._alarms(at_ns)),
+            self._sawtooth.report(),
         )
 
-    def _judge(self, edge: Edge, reading: Reading) -> tuple[EdgeVerdict, UtcNs | None]:
-        """The verdict, and the second that a USED edge starts. Pulses without a fix run free: they neither count nor teach."""
+    def _announced(self, event: PulseCorrection) -> None:
+        """Kept for the pulse that marks the second it names, and for no other."""
+        if not self._near_leap(event.utc, _LEAP_CONFUSION):
+            number = (self._continuous(event.utc) + NS // 2) // NS
+            self._sawtooth.announce(number, event.error, self._numbering.second)
+
+    def _judge(self, edge: Edge, reading: Reading, at_ns: MonoNs) -> tuple[EdgeVerdict, UtcNs | None]:
+        """The verdict, and the second that a USED edge starts. Pulses without a fix run free: they neither count nor teach.
+
+        at_ns: the edge's stamp without the sawtooth, which gate and numbering go by.
+        """
         if self._stepped is not None and reading.at_ns <= self._stepped:
             return EdgeVerdict.STALE, None
         self._width.edge(edge.kind, reading.at_ns)
@@ -165,10 +192,10 @@ class RefClock:
         known = self._fix is not None or self._line_reason
         if known and self._fix_problem(reading.at_ns):  # what comes before the first word may well be right: it saves seconds
             return EdgeVerdict.NO_FIX, None
-        judgement = self._gate.judge(reading.at_ns)
+        judgement = self._gate.judge(at_ns)
         if judgement.verdict is EdgeVerdict.USED:
             self._pulse_seen = reading.at_ns
-            self._numbering.pulse(reading.at_ns, judgement.seconds, judgement.jumped)
+            self._numbering.pulse(at_ns, judgement.seconds, judgement.jumped)
             return self._numbered(reading.at_ns)
         return judgement.verdict, None
 
@@ -306,5 +333,5 @@ class RefClock:
     def _alarms(self, at_ns: MonoNs) -> list[str]:
         if not self._settings.has_pulse:
             return []
-        own = [text for text in (self._width.inverted, self._symmetric(), self._one_edged()) if text]
+        own = [text for text in (self._width.inverted, self._symmetric(), self._one_edged(), self._sawtooth.alarm) if text]
         return self._numbering.alarms(at_ns) + own

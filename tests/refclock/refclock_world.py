@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from stratum1.gnss.events import Event, Fix, FixMode, TimeMark
+from stratum1.gnss.events import Event, Fix, FixMode, PulseCorrection, TimeMark
 from stratum1.interchange import KernelClockId, Reading, ReferenceHealth, Sample
 from stratum1.pps.events import Edge, EdgeKind
 from stratum1.refclock import RefClock
@@ -52,6 +52,9 @@ class Pulse:
     """How it pulses. jitter: standard deviation; late: share of pulses late by an exponential law of 50 us; width: seconds.
 
     moved: seconds that the pulse is late by. ghosts: further edges, seconds after the pulse.
+
+    tick: period of the receiver's own clock, seconds, at whose edges alone it can pulse; drift: by how much that clock is off, s/s.
+    announced: what it says of the pulse of a second (seconds that it is late), given the truth; "silent": nothing. lead: how long before.
     """
 
     jitter: float = 1e-6
@@ -61,6 +64,14 @@ class Pulse:
     missing: Callable[[int], bool] = never
     moved: Callable[[int], float] = lambda _: 0.0
     ghosts: Callable[[int], tuple[float, ...]] = lambda _: ()
+    tick: float = 0.0
+    drift: float = 0.37e-9
+    announced: Callable[[int, float], float | str | None] = lambda _second, _late: "silent"
+    lead: float = 0.3
+
+    def sawtooth(self, second: int) -> float:
+        """How late the receiver gives the pulse of a second: up to half a tick, either way."""
+        return 0.0 if not self.tick else (second * self.drift / self.tick % 1.0 - 0.5) * self.tick
 
 
 @dataclass
@@ -151,6 +162,11 @@ class World:
     def _make(self, second: int) -> None:
         for at, edge in self._edges(second):
             self._push(at + 0.001, edge, at)
+        late = self.pulse.sawtooth(second)
+        word = self.pulse.announced(second, late)
+        if not isinstance(word, str):
+            at = second - self.pulse.lead
+            self._push(at, PulseCorrection(self.raw(at), self.utc(second), word), at)
         if not self.talk.silent(second):
             for fraction in self.talk.fractions:
                 self._speak(second, fraction)
@@ -165,7 +181,7 @@ class World:
             error += draw.expovariate(1 / 50e-6)
         if pulse.missing(second):
             return
-        start = second + pulse.moved(second) + error
+        start = second + pulse.moved(second) + pulse.sawtooth(second) + error
         rise, fall = (EdgeKind.CLEAR, EdgeKind.ASSERT) if pulse.inverted else (EdgeKind.ASSERT, EdgeKind.CLEAR)
         yield start, self._edge(rise, second, start)
         if pulse.width is not None:
