@@ -37,6 +37,7 @@ from .service import Notifier
 from .snapshot import (
     discipline_status,
     gnss_status,
+    leap_status,
     lock_status,
     pps_status,
     refclock_status,
@@ -97,9 +98,7 @@ class Daemon:
         if options.record is not None:
             self._recorder.open(options.record, Header(settings, clock.limits, known, self._leaps, whole=True))
         pipeline = Pipeline(settings, clock.limits, known, self._leaps)
-        self.keeper = Timekeeper(
-            clock, pipeline, memory=memory, recorder=self._recorder, note=self._note, panic=self._on_panic, leaps=self._leaps
-        )
+        self.keeper = Timekeeper(clock, pipeline, memory=memory, recorder=self._recorder, note=self._note, panic=self._on_panic)
         self._early += [Note(raw_now(), "config", True, text) for text in unserved(config)]
         self._started_raw = raw_now()
         self._receiver = self._make_receiver()
@@ -168,7 +167,7 @@ class Daemon:
             started=UtcNs(served - (now - self._started_raw)),
             uptime=(now - self._started_raw) / NS,
             lock=lock_status(report, state, now, keeper.unsteerable),
-            time=time_status(report, state, keeper, self._leaps, self.config.clock.panic_limit),
+            time=time_status(report, state, keeper, self.config.clock.panic_limit),
             discipline=discipline_status(report),
             gnss=gnss_status(report, receiver, self._line) if receiver else None,
             pps=pps_status(pulse, self._last_edge) if pulse else None,
@@ -177,6 +176,7 @@ class Daemon:
             sources=source_status(self.config),
             stability=stability_status(report),
             events=tuple(self._events),
+            leaps=leap_status(report),
             temperature=temperature_status(self._thermometer.state) if self._thermometer else None,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .gnss.events import Event
 from .interchange import Environment, Reading, Sample
 from .pps.events import Edge
-from .timescale import MonoNs, UtcNs
+from .timescale import LeapTable, MonoNs, UtcNs
 
 __all__ = [
     "DisturbedInput",
@@ -16,6 +16,8 @@ __all__ = [
     "EnvironmentInput",
     "GnssInput",
     "Input",
+    "LeapListInput",
+    "LeapStepInput",
     "LineInput",
     "SampleInput",
     "SerialInput",
@@ -79,6 +81,22 @@ class DisturbedInput:
 
 
 @dataclass(frozen=True, slots=True)
+class LeapListInput:
+    """There is another list of leap seconds, or none any more."""
+
+    at_ns: MonoNs
+    table: LeapTable | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeapStepInput:
+    """Our clock has just made the leap second that it was told to make: sign +1 inserted (it was set back), -1 deleted."""
+
+    at_ns: MonoNs
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentInput:
     """The chosen sensor was read; about once in some seconds."""
 
@@ -101,4 +119,15 @@ class SampleInput:
     poll: int = 6
 
 
-Input = SerialInput | LineInput | GnssInput | EdgeInput | TickInput | DisturbedInput | EnvironmentInput | SampleInput
+Input = (
+    SerialInput
+    | LineInput
+    | GnssInput
+    | EdgeInput
+    | TickInput
+    | DisturbedInput
+    | LeapListInput
+    | LeapStepInput
+    | EnvironmentInput
+    | SampleInput
+)

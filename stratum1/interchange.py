@@ -105,11 +105,16 @@ class ReferenceHealth:
     heard: bool
     usable: bool
     reason: str
+    pausing: bool = False
+    """Its samples are held back on purpose, around a leap second: their silence means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeapPlan:
-    """A leap second to come: the instant right after it, sign (+1 inserted, -1 deleted), TAI - UTC from then on, and who says so."""
+    """A leap second to come: the instant right after it, sign (+1 inserted, -1 deleted), TAI - UTC from then on, and who says so.
+
+    tai_offset is 0 where TAI - UTC is not known. witnesses: "list", "receiver", names of sources.
+    """
 
     at: UtcNs
     sign: int
@@ -174,6 +179,8 @@ class TimeState:
     valid_until: UtcNs
     realtime: Mapping | None
     monotonic: Mapping | None
+    smeared_leap: LeapPlan | None = None
+    """The leap second within twelve hours before or after, for listeners that smear it."""
 
     def error_bound_at(self, served: UtcNs) -> float:
         """The bound of our clock's error at a served time, seconds; it never shrinks on the way."""

@@ -4,95 +4,40 @@ The daemon, the simulator and a replayed recording all run this; they differ onl
 becomes of the steering.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from .clock import ClockLimits, ClockStatus
-from .discipline import UNKNOWN_BOUND, Decision, Discipline, DisciplineReport, DisciplineSettings, DriftRecord, Transition
-from .gnss import Counters as GnssCounters
-from .gnss.events import Fix, Health, Satellite
-from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
+from .discipline import UNKNOWN_BOUND, Decision, Discipline, DisciplineReport, DriftRecord, Transition
+from .gnss.events import Health
+from .inputs import (
+    DisturbedInput,
+    EdgeInput,
+    EnvironmentInput,
+    GnssInput,
+    Input,
+    LeapListInput,
+    LeapStepInput,
+    LineInput,
+    SampleInput,
+    SerialInput,
+    TickInput,
+)
 from .interchange import Leap, LeapPlan, LockState, Reading, ReferenceHealth, Sample, Steering, TimeState
 from .interchange import Mapping as ClockMapping
-from .refclock import RefClockReport, RefClockSettings
-from .reference import Reference, ReferenceReport
-from .selection import Own, Selection, SelectionReport, SelectionSettings, Watch
+from .leaps import LeapJudge, believed_until, kernel_offset, leap_bits
+from .pipeline_values import Note, Output, PipelineReport, PipelineSettings, joined
+from .reference import Reference
+from .selection import Own, Selection, Watch
 from .timescale import NS, LeapTable, MonoNs, UtcNs
 
 __all__ = ["Note", "Output", "Pipeline", "PipelineReport", "PipelineSettings"]
 
+_AGREEING = "*+-"
 _VALID = 4 * NS  # a state not renewed for so long comes from a publisher that hangs
 _SERVING = frozenset({LockState.LOCKED, LockState.HOLDOVER, LockState.NETWORK})
-_LEAP_WARNING = 86_400 * NS  # leap bits are shown in the last day only, since the kernel acts at the next midnight
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """Everything that shapes the pipeline: what a recording must carry so that its replay is the same run.
-
-    refclock: of the first receiver; more: of the others. floor: no date before it is believed, None to take dates as sent.
-    repair: move such dates by multiples of 1024 weeks. selection: options of receivers and servers, by their names.
-    Raises ValueError where two receivers have the same name.
-    """
-
-    discipline: DisciplineSettings
-    refclock: RefClockSettings = field(default_factory=RefClockSettings)
-    floor: UtcNs | None = None
-    repair: bool = True
-    more: tuple[RefClockSettings, ...] = ()
-    selection: SelectionSettings = field(default_factory=SelectionSettings)
-
-    def __post_init__(self) -> None:
-        names = [each.name for each in self.receivers]
-        if len(set(names)) < len(names):
-            raise ValueError(f"receivers need names of their own, not {', '.join(names)}")
-
-    @property
-    def receivers(self) -> tuple[RefClockSettings, ...]:
-        """All receivers, in the order that their inputs are counted in."""
-        return (self.refclock, *self.more)
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something worth an event log line. kind: "lock", "step", "receiver", "clock", ...; alarm: needs a person."""
-
-    at_ns: MonoNs
-    kind: str
-    alarm: bool
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What an input led to: steering to put into force (None: leave as it is), notes, and the panic that ends the daemon, if any."""
-
-    steering: Steering | None = None
-    notes: tuple[Note, ...] = ()
-    panic: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineReport:
-    """The rooms' reports, for people.
-
-    fix, satellites, refclock, gnss, health: of the receiver that is selected, else of the first; receivers: all of them.
-    """
-
-    state: LockState
-    since: MonoNs
-    reason: str
-    decision: Decision | None
-    fix: Fix | None
-    satellites: tuple[Satellite, ...]
-    refclock: RefClockReport
-    discipline: DisciplineReport
-    gnss: GnssCounters
-    health: Mapping[str, Health]
-    steps: int
-    samples: int
-    receivers: tuple[ReferenceReport, ...]
-    selection: SelectionReport
+_LEAP_PAUSE = 5 * NS  # around a leap second in which no sample of a server counts: it may make its own a little earlier or later
 
 
 class Pipeline:
@@ -103,8 +48,13 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self._precision = limits.precision
-        self._leaps = leaps
-        self._references = tuple(Reference(each, settings.floor, settings.repair, leaps) for each in settings.receivers)
+        self._leaps = LeapJudge(leaps)
+        self._leapt_ns = 0
+        self._in_force = Steering(drift.frequency if drift else 0.0)
+        self._references = tuple(
+            Reference(receiver, settings.floor, settings.repair, leaps, partial(self._leaps.hear, number))
+            for number, receiver in enumerate(settings.receivers)
+        )
         self._selection = Selection(settings.selection, (reference.name for reference in self._references))
         self._watch = Watch()
         self._now = Reading(MonoNs(0), UtcNs(0))
@@ -123,7 +73,7 @@ class Pipeline:
             case SerialInput() | LineInput() | GnssInput() | EdgeInput():
                 output = self._receiver(event)
             case SampleInput():
-                output = self._select(event.sample, event.clock_ns, event.reach, event.poll)
+                output = self._network(event)
             case TickInput():
                 output = self._tick(event.reading)
             case EnvironmentInput():
@@ -131,18 +81,25 @@ class Pipeline:
                 output = Output()
             case DisturbedInput():
                 output = self._disturbed(event)
+            case LeapListInput():
+                self._leaps.take_list(event.table)
+                output = Output()
+            case LeapStepInput():
+                self._leapt(event.sign, event.at_ns)
+                text = f"leap second: the clock was moved by {-event.sign:+d} s, as announced"
+                output = Output(notes=(Note(event.at_ns, "leap", False, text),))
         return output
 
     def time_state(self, now: Reading, realtime: ClockMapping | None, monotonic: ClockMapping | None) -> TimeState:
         """What is served from now on. A void mapping (None for realtime) or an unknown time gives leap UNKNOWN and stratum 16."""
         decision = self._decision
         source = self._last_sample
-        serving = decision is not None and source is not None and decision.state in _SERVING and realtime is not None
-        plan = self._leap_plan(now.clock_ns)
+        serving = source is not None and self._knows and realtime is not None and not self._leaps.running(now.clock_ns)
+        plan = self._leaps.plan
         return TimeState(
             state=decision.state if decision else LockState.COLD,
             in_specification=bool(decision and decision.in_specification),
-            leap=self._leap(plan, now.clock_ns) if serving else Leap.UNKNOWN,
+            leap=leap_bits(plan, now.clock_ns) if serving else Leap.UNKNOWN,
             leap_plan=plan,
             stratum=min(16, source.stratum + 1) if serving and source else 16,
             refid=source.refid if serving and source else b"\0\0\0\0",
@@ -152,16 +109,19 @@ class Pipeline:
             bound_at=now.clock_ns,
             bound_rate=decision.bound_rate if decision else 15e-6,
             reference_time=source.reference_time if source else UtcNs(0),
-            valid_until=UtcNs(now.clock_ns + _VALID),
+            valid_until=believed_until(plan, now.clock_ns, _VALID),
             realtime=realtime,
             monotonic=monotonic,
+            smeared_leap=self._leaps.near(now.clock_ns),
         )
 
     def clock_status(self, state: TimeState) -> ClockStatus:
         """What the kernel is to be told while `state` is served."""
         sigma = self._decision.sigma if self._decision else 16.0
-        tai = self._leaps.tai_offset(state.bound_at) if self._leaps and state.synchronised else None
-        return ClockStatus(state.synchronised, state.leap, state.error_bound, sigma, tai)
+        now = state.bound_at
+        known = state.synchronised or (self._knows and state.realtime is not None and self._leaps.running(now))
+        tai = kernel_offset(self._leaps.tai_offset, state.leap_plan, now) if known else None
+        return ClockStatus(known, state.leap, state.error_bound, sigma, tai)
 
     def drift(self) -> DriftRecord | None:
         """The learned frequency, None before anything is learned; `saved` is the last sample's time."""
@@ -182,6 +142,11 @@ class Pipeline:
         return replace(self.settings, refclock=first, more=tuple(more))
 
     @property
+    def leap_plan(self) -> LeapPlan | None:
+        """The leap second that our clock has been, or will be, told to make."""
+        return self._leaps.plan
+
+    @property
     def engine(self) -> DisciplineReport:
         """The discipline alone, for people."""
         return self._discipline.report()
@@ -189,7 +154,7 @@ class Pipeline:
     def report(self, at_ns: MonoNs) -> PipelineReport:
         """All rooms, for people."""
         receivers = tuple(reference.report(at_ns) for reference in self._references)
-        selection = self._selection.report(self._now, self._own(self._now.at_ns))
+        selection = self._selection.report(self._counted(self._now), self._own(self._now.at_ns))
         first = next((each for each in receivers if each.name == selection.selected), receivers[0])
         return PipelineReport(
             state=self._decision.state if self._decision else LockState.COLD,
@@ -202,6 +167,7 @@ class Pipeline:
             discipline=self._discipline.report(),
             gnss=first.gnss,
             health=first.health,
+            leaps=self._leaps.report(Reading(at_ns, UtcNs(self._now.clock_ns + at_ns - self._now.at_ns))),
             steps=self._steps,
             samples=self._samples,
             receivers=receivers,
@@ -221,6 +187,8 @@ class Pipeline:
                 return self._observe(reference.edge(event))
             case LineInput():
                 reference.line(event)
+                if not event.is_open:
+                    self._leaps.line_lost(event.receiver)
                 return Output(notes=(Note(event.at_ns, "receiver", not event.is_open, event.text),))
 
     def _take(self, reference: Reference, found: Iterator[Sample | Health], reading: Reading) -> Output:
@@ -231,10 +199,10 @@ class Pipeline:
             if isinstance(each, Health):
                 notes.append(Note(each.at_ns, "receiver", each.alarm, each.text))
                 continue
-            output = _joined(output, self._observe(each))
+            output = joined(output, self._observe(each))
             if output.steering is not None and output.steering.step:  # the rest was read off the clock as it was before
                 reference.clock_stepped(reading.at_ns)
-        return _joined(Output(notes=tuple(notes)), output)
+        return joined(Output(notes=tuple(notes)), output)
 
     def _disturbed(self, event: DisturbedInput) -> Output:
         self._forget_stamps(event.at_ns)
@@ -248,11 +216,21 @@ class Pipeline:
             return Output()
         return self._select(sample, UtcNs(sample.reference_time - round(sample.offset * NS)))
 
+    def _network(self, event: SampleInput) -> Output:
+        sample = event.sample
+        self._leaps.sample(sample)
+        if self._leaps.pausing(event.clock_ns, _LEAP_PAUSE):
+            return Output()
+        return self._select(sample, event.clock_ns, event.reach, event.poll)
+
     def _select(self, measured: Sample, clock_ns: UtcNs, reach: int = 0xFF, poll: int = 0) -> Output:
         self._now = Reading(measured.at_ns, clock_ns)
-        sample = self._selection.observe(measured, clock_ns, self._own(measured.at_ns), reach, poll)
+        counted = self._counted(self._now)
+        sample = self._selection.observe(measured, counted.clock_ns, self._own(measured.at_ns), reach, poll)
         if sample is None:
             return Output()
+        if self._leapt_ns:
+            sample = replace(sample, reference_time=UtcNs(clock_ns + round(sample.offset * NS)))
         self._samples += 1
         self._last_sample = sample
         return self._decide(self._discipline.observe(sample), sample.at_ns)
@@ -260,13 +238,16 @@ class Pipeline:
     def _tick(self, reading: Reading) -> Output:
         output = Output()
         for reference in self._references:
-            output = _joined(output, self._take(reference, reference.poll(reading), reading))
+            output = joined(output, self._take(reference, reference.poll(reading), reading))
         self._now = reading
-        output = _joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading)), reading.at_ns))
+        output = joined(output, self._judge_leaps(reading))
+        output = joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading)), reading.at_ns))
         if self._selection.has_one:
             return output
-        seen = self._watch.look(self._selection.report(reading, self._own(reading.at_ns)))
-        return _joined(output, Output(notes=tuple(Note(reading.at_ns, "source", alarm, text) for alarm, text in seen)))
+        report = self._selection.report(self._counted(reading), self._own(reading.at_ns))
+        self._leaps.agree(each.name for each in report.sources if each.state.symbol in _AGREEING)
+        seen = self._watch.look(report)
+        return joined(output, Output(notes=tuple(Note(reading.at_ns, "source", alarm, text) for alarm, text in seen)))
 
     def _health(self, now: Reading) -> ReferenceHealth:
         """Of what steers: the servers, or all receivers together, of which one that can be used is enough."""
@@ -274,9 +255,9 @@ class Pipeline:
         for reference, health in zip(self._references, found, strict=True):
             self._selection.tell_health(reference.name, health)
         if self._last_sample is not None and self._last_sample.stratum:
-            return self._selection.server_health(now)
+            return replace(self._selection.server_health(now), pausing=self._leaps.pausing(now.clock_ns, 2 * _LEAP_PAUSE))
         best = next((each for each in found if each.usable), found[0])
-        return ReferenceHealth(any(each.heard for each in found), best.usable, best.reason)
+        return ReferenceHealth(any(each.heard for each in found), best.usable, best.reason, any(each.pausing for each in found))
 
     def _bound(self, at_ns: MonoNs) -> float:
         """What our error stays below now, seconds."""
@@ -303,6 +284,7 @@ class Pipeline:
             reference.decided(decision.state)
         notes = [self._transition(t) for t in decision.transitions]
         steering = decision.steering
+        self._in_force = replace(steering, step=0.0) if steering is not None else self._in_force
         if steering is not None and steering.step:
             self._steps += 1
             self._forget_stamps(at_ns)
@@ -316,20 +298,31 @@ class Pipeline:
         alarm = transition.after in (LockState.HOLDOVER, LockState.UNSYNCHRONISED)
         return Note(transition.at_ns, "lock", alarm, f"{transition.before} -> {transition.after}: {transition.reason}")
 
-    def _leap_plan(self, now: UtcNs) -> LeapPlan | None:
-        leap = self._leaps.next_leap(now) if self._leaps and not self._leaps.expired(now) else None
-        return LeapPlan(leap.at, leap.sign, leap.tai_offset, ("leap-seconds.list",)) if leap else None
+    @property
+    def _knows(self) -> bool:
+        return self._decision is not None and self._decision.state in _SERVING
 
-    @staticmethod
-    def _leap(plan: LeapPlan | None, now: UtcNs) -> Leap:
-        if plan is None or plan.at - now > _LEAP_WARNING:
-            return Leap.NONE
-        return Leap.INSERT if plan.sign > 0 else Leap.DELETE
+    def _counted(self, reading: Reading) -> Reading:
+        """A reading of our clock as if it made no leap seconds: what was measured before one stays comparable with what comes after."""
+        return Reading(reading.at_ns, UtcNs(reading.clock_ns + self._leapt_ns))
 
+    def _judge_leaps(self, reading: Reading) -> Output:
+        """Who announces what; and the leap second that the clock has failed to make."""
+        told = self._leaps.judge(reading, self._knows)
+        near = self._leaps.near(reading.clock_ns)
+        forbidden = self._leaps.forbidden_shifts(reading.clock_ns)
+        for reference in self._references:
+            reference.leap_scale(self._leaps.scale, forbidden, near.at if near is not None else None)
+        output = Output(notes=tuple(Note(reading.at_ns, "leap", alarm, text) for alarm, text in told))
+        overdue = self._leaps.overdue
+        if overdue is None or not self._knows:
+            return output
+        self._leapt(overdue.sign, reading.at_ns)
+        self._steps += 1
+        text = f"the clock did not make the leap second by itself: it is stepped by {-overdue.sign:+d} s"
+        return joined(output, Output(replace(self._in_force, step=-float(overdue.sign)), (Note(reading.at_ns, "leap", True, text),)))
 
-def _joined(first: Output, second: Output) -> Output:
-    """Two outputs of one input: the later rates hold, both steps are made."""
-    steering = second.steering or first.steering
-    if first.steering is not None and second.steering is not None:
-        steering = replace(second.steering, step=first.steering.step + second.steering.step)
-    return Output(steering, (*first.notes, *second.notes), first.panic or second.panic)
+    def _leapt(self, sign: int, at_ns: MonoNs) -> None:
+        self._leaps.executed(sign)
+        self._leapt_ns += sign * NS
+        self._forget_stamps(at_ns)

@@ -1,9 +1,9 @@
 """A recording: the pipeline's inputs and what it made of them, one JSON array a line, after a header that holds its settings.
 
 Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance,
-v temperature, m finished measurement against a server; o is the output that the input before it led to. Lines of a receiver other
-than the first end with its number. Pure: text in, values out; nothing is believed unchecked, since recordings
-come with bug reports from strangers.
+v temperature, m finished measurement against a server, y list of leap seconds, p leap second made by our clock; o is the output that
+the input before it led to. Lines of a receiver other than the first end with its number. Pure: text in, values out; nothing is believed
+unchecked, since recordings come with bug reports from strangers.
 """
 
 import base64
@@ -17,7 +17,18 @@ from typing import Any, TypeVar, get_args
 
 from .clock import ClockLimits
 from .discipline import DisciplineSettings, DriftRecord
-from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, Input, LineInput, SampleInput, SerialInput, TickInput
+from .inputs import (
+    DisturbedInput,
+    EdgeInput,
+    EnvironmentInput,
+    Input,
+    LeapListInput,
+    LeapStepInput,
+    LineInput,
+    SampleInput,
+    SerialInput,
+    TickInput,
+)
 from .interchange import Environment, KernelClockId, Leap, Reading, Sample, Steering
 from .pipeline import PipelineSettings
 from .pps.events import Edge, EdgeKind
@@ -100,6 +111,10 @@ def encode_input(event: Input) -> str:
             row = ["v", event.environment.at_ns, event.environment.temperature]
         case SampleInput():
             row = ["m", event.clock_ns, event.reach, event.poll, {**asdict(event.sample), "refid": event.sample.refid.hex()}]
+        case LeapListInput():
+            row = ["y", event.at_ns, asdict(event.table) if event.table else None]
+        case LeapStepInput():
+            row = ["p", event.at_ns, event.sign]
         case _:
             raise TypeError(f"{type(event).__name__} is not recorded")
     return json.dumps(row, separators=(",", ":"))
@@ -192,7 +207,8 @@ def _leap_table(leaps: dict[str, Any]) -> LeapTable:
         raise ValueError("leaps: starts and offsets must be equally many, at least one, ascending")
     if any(abs(offset) >= 1000 for offset in offsets):
         raise ValueError("leaps.offsets: each must be below 1000 s")
-    return LeapTable(starts, offsets, UtcNs(_whole(leaps["expires"], "leaps.expires")))
+    origin = _printable(str(_value(leaps.get("origin", ""), str, "leaps.origin")))
+    return LeapTable(starts, offsets, UtcNs(_whole(leaps["expires"], "leaps.expires")), origin)
 
 
 def _fields(kind: type[Any], table: dict[str, Any], name: str, special: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -220,8 +236,8 @@ def _value(value: Any, kind: Any, name: str) -> Any:
 def _row(row: Any) -> Input | RecordedOutput:
     if not isinstance(row, list) or not row:
         raise ValueError("expected a JSON array")
-    if row[0] in ("s", "l", "e"):
-        return _from_receiver(row)
+    if row[0] in ("s", "l", "e", "y", "p"):
+        return _from_receiver(row) if row[0] in ("s", "l", "e") else _of_leaps(row)
     match row:
         case ["t", at, clock]:
             return TickInput(_reading(at, clock))
@@ -251,6 +267,15 @@ def _from_receiver(row: list[Any]) -> Input:
                 missed=_whole(missed, "missed"),
             )
             return EdgeInput(_reading(at, clock), edge, _receiver(number))
+    raise _unknown(row)
+
+
+def _of_leaps(row: list[Any]) -> Input:
+    match row:
+        case ["y", at, dict() | None as table]:
+            return LeapListInput(MonoNs(_whole(at, "at")), _leap_table(table) if table is not None else None)
+        case ["p", at, (1 | -1) as sign]:
+            return LeapStepInput(MonoNs(_whole(at, "at")), _whole(sign, "sign"))
     raise _unknown(row)
 
 

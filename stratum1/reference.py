@@ -1,11 +1,11 @@
 """One receiver as the pipeline sees it: its decoder and its reference clock, bytes and edges in, samples and notes out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from .gnss import Counters as GnssCounters
 from .gnss import GnssDecoder
-from .gnss.events import Event, Fix, Health, Satellite, Sky
+from .gnss.events import Event, Fix, Health, LeapNotice, Satellite, Sky
 from .inputs import EdgeInput, LineInput, SerialInput
 from .interchange import LockState, Reading, ReferenceHealth, Sample
 from .refclock import RefClock, RefClockReport, RefClockSettings
@@ -31,9 +31,17 @@ class ReferenceReport:
 class Reference:
     """Pure. Samples are yielded one by one, so that a step which one leads to is known before the next is made."""
 
-    def __init__(self, settings: RefClockSettings, floor: UtcNs | None, repair: bool, leaps: LeapTable | None) -> None:
-        """floor, repair: of dates, as in `PipelineSettings`."""
+    def __init__(
+        self,
+        settings: RefClockSettings,
+        floor: UtcNs | None,
+        repair: bool,
+        leaps: LeapTable | None,
+        of_leaps: Callable[[Fix | LeapNotice, bool], None],
+    ) -> None:
+        """floor, repair: of dates, as in `PipelineSettings`. of_leaps: told what it says of leap seconds, and whether to trust it."""
         self.name = settings.name
+        self._of_leaps = of_leaps
         self._decoder = GnssDecoder(floor, repair, settings.protocol)
         self._refclock = RefClock(settings, leaps)
         self._fix: Fix | None = None
@@ -55,6 +63,9 @@ class Reference:
         for event in events:
             if isinstance(event, Fix):
                 self._fix = event
+                self._of_leaps(event, event.trusted)
+            elif isinstance(event, LeapNotice):
+                self._of_leaps(event, self._fix is not None and self._fix.trusted)
             elif isinstance(event, Sky):
                 self._sky = event
             elif isinstance(event, Health):
@@ -83,6 +94,11 @@ class Reference:
         if not event.is_open:
             self._decoder.reset()
             self._fix = self._sky = None
+
+    def leap_scale(self, scale: LeapTable | None, forbidden: frozenset[int], expected: UtcNs | None) -> None:
+        """TAI - UTC by date as it is believed now, shifts of the seconds not to be believed, and the leap second to be ready for."""
+        self._refclock.leap_scale(scale, forbidden)
+        self._decoder.expect_leap(expected)
 
     def clock_stepped(self, at_ns: MonoNs) -> None:
         """Our clock was stepped, by whomever: what was stamped by then is of another clock."""

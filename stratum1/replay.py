@@ -4,7 +4,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
+from .inputs import (
+    DisturbedInput,
+    EdgeInput,
+    EnvironmentInput,
+    GnssInput,
+    Input,
+    LeapListInput,
+    LeapStepInput,
+    LineInput,
+    SampleInput,
+    SerialInput,
+    TickInput,
+)
 from .interchange import Steering
 from .pipeline import Note, Pipeline, PipelineReport
 from .recording import Header, RecordedOutput, RecordingError, read_recording
@@ -21,6 +33,8 @@ _NAMES: dict[type, str] = {
     DisturbedInput: "disturbed",
     EnvironmentInput: "environment",
     SampleInput: "sample",
+    LeapListInput: "leap-list",
+    LeapStepInput: "leap-step",
 }
 
 
@@ -70,7 +84,7 @@ def replay_lines(lines: Iterable[str]) -> Replayed:
 
 def _instant(entry: Input) -> MonoNs:
     match entry:
-        case LineInput() | DisturbedInput():
+        case LineInput() | DisturbedInput() | LeapListInput() | LeapStepInput():
             return entry.at_ns
         case EnvironmentInput():
             return entry.environment.at_ns

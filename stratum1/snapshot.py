@@ -5,6 +5,8 @@ from .control import (
     DisciplineStatus,
     EventRecord,
     GnssStatus,
+    LeapStatus,
+    LeapWitness,
     LineStatus,
     ListenerStatus,
     LockStatus,
@@ -30,7 +32,7 @@ from .server import Counters, ServerResponse
 from .stability import StabilityPoint
 from .temperature import TemperatureState
 from .timekeeper import Timekeeper
-from .timescale import LeapTable, MonoNs, UtcNs
+from .timescale import MonoNs, UtcNs
 
 __all__ = [
     "event_record",
@@ -44,7 +46,7 @@ __all__ = [
     "temperature_status",
 ]
 
-__all__ += ["discipline_status", "stability_status", "time_status"]
+__all__ += ["discipline_status", "leap_status", "stability_status", "time_status"]
 
 _ANSWERS = frozenset(ServerResponse) - {ServerResponse.IGNORE}
 
@@ -55,7 +57,7 @@ def lock_status(report: PipelineReport, state: TimeState, now_raw: MonoNs, unste
     return LockStatus(state.state, since, unsteerable or report.reason, state.in_specification)
 
 
-def time_status(report: PipelineReport, state: TimeState, keeper: Timekeeper, leaps: LeapTable | None, panic_limit: float) -> TimeStatus:
+def time_status(report: PipelineReport, state: TimeState, keeper: Timekeeper, panic_limit: float) -> TimeStatus:
     """What is served."""
     decision, now = report.decision, state.bound_at
     plan = state.leap_plan
@@ -73,14 +75,21 @@ def time_status(report: PipelineReport, state: TimeState, keeper: Timekeeper, le
         frequency_ppm=keeper.clock.frequency * 1e6,
         reference_time=state.reference_time if report.samples else None,
         precision=state.precision,
-        tai_offset=leaps.tai_offset(now) if leaps else None,
-        leap_file_expires=leaps.expires if leaps else None,
+        tai_offset=report.leaps.tai_offset,
+        leap_file_expires=report.leaps.expires,
         next_leap=NextLeap(plan.at, plan.sign, plan.tai_offset) if plan else None,
         clock=keeper.clock.name,
         steps=report.steps,
         accumulated_steps=keeper.accumulated_steps,
         step_limit=panic_limit,
     )
+
+
+def leap_status(report: PipelineReport) -> LeapStatus:
+    """The three witnesses of leap seconds."""
+    leaps = report.leaps
+    witnesses = tuple(LeapWitness(each.witness, each.says, each.at, each.since, each.text) for each in leaps.witnesses)
+    return LeapStatus(leaps.plan.witnesses if leaps.plan else (), leaps.origin, witnesses, leaps.alarms)
 
 
 def discipline_status(report: PipelineReport) -> DisciplineStatus:

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from .clock import Clock, ClockError, ClockStatus
 from .clock.state import Drift, DriftFile, StateError, StateFile, save_floor
-from .inputs import DisturbedInput, EdgeInput, Input, SerialInput, TickInput
+from .inputs import DisturbedInput, EdgeInput, Input, LeapStepInput, SerialInput, TickInput
 from .interchange import KernelClockId, Leap, LockState, Reading, Steering, TimeState
+from .leaps import leap_between
 from .pipeline import Note, Pipeline
 from .recorder import Recorder
 from .server import StateCell
-from .timescale import NS, LeapTable, MonoNs, UtcNs
+from .timescale import NS, MonoNs, UtcNs
 
 __all__ = ["Memory", "Timekeeper"]
 
 _JUMP = 1e-3
 """Seconds; a smaller jump than this is left to the measurements."""
 _AHEAD = NS // 1000  # an edge that seems to come from so far in the future was stamped by a clock that has been set back since
-_AT_LEAP = 2 * NS
 _FIRST_SAVE, _SAVE_INTERVAL = 300 * NS, 3600 * NS
 
 
@@ -84,7 +84,6 @@ class Timekeeper:
         recorder: Recorder,
         note: Callable[[Note], None],
         panic: Callable[[str], None],
-        leaps: LeapTable | None = None,
     ) -> None:
         """note: told of everything worth a line in the event log; panic: told why the daemon must end."""
         self.clock = clock
@@ -93,8 +92,6 @@ class Timekeeper:
         self._note = note
         self._panic = panic
         self._recorder = recorder
-        self._leaps = leaps
-        self._leaps_told = False
         self._epoch = clock.epoch
         self._rate = clock.frequency
         self._ticked = clock.reading()
@@ -138,16 +135,17 @@ class Timekeeper:
             self._steer(self._wanted)
         self.publish()
         self._announce(self.pipeline.clock_status(self.cell.current))
-        self._look_at_leaps(self.cell.current)
         if self._ticked.at_ns >= self._save_at:
             self._save_at = MonoNs(self._ticked.at_ns + _SAVE_INTERVAL)
             self.save()
 
     def publish(self) -> None:
         """Publish what is served from now on, with fresh mappings; notices that somebody else set the clock meanwhile."""
-        self.cell.publish(self._state(self.clock.reading()))
+        state = self._state(self.clock.reading())
         if self.clock.epoch != self._epoch:
             self._was_set()
+            state = self._state(self.clock.reading())
+        self.cell.publish(state)
 
     def save(self) -> None:
         """Write what was learned; a disk that is full or read-only is told once and changes nothing else."""
@@ -209,25 +207,24 @@ class Timekeeper:
             self.accumulated_steps += abs(steering.step)
 
     def _was_set(self) -> None:
-        """Find out by how much our clock is off now. A virtual clock stays as it is: only its mapping was void, and is new already."""
+        """Find out what it was: a leap second, or somebody else, and then by how much our clock is off now.
+
+        A virtual clock stays as it is when the host's is set: only its mapping was void, and is new already.
+        """
         self._epoch = self.clock.epoch
         now = self.clock.reading()
         self._monotonic = self.clock.mapping(KernelClockId.MONOTONIC)
         elapsed = now.at_ns - self._ticked.at_ns
         jump = (now.clock_ns - self._ticked.clock_ns - elapsed - round(elapsed * self._rate)) / NS
-        self._ticked = now
+        before, self._ticked = self._ticked, now
         self._stepped_at = now.at_ns
+        plan = self.pipeline.leap_plan
+        if plan is not None and leap_between(plan, before, now, jump):
+            self.feed(LeapStepInput(now.at_ns, plan.sign))
+            return
         if self.clock.name != "kernel" or abs(jump) <= _JUMP:
             return
-        if self._is_leap(now, jump):
-            self._note(Note(now.at_ns, "leap", False, f"leap second: the kernel moved the clock by {jump:+.0f} s, as announced"))
-        else:
-            self.feed(DisturbedInput(now.at_ns, -jump))
-
-    def _is_leap(self, now: Reading, jump: float) -> bool:
-        """Whether the kernel has just done what it was told to do at the end of this day."""
-        leap = self._leaps.next_leap(UtcNs(now.clock_ns - _AT_LEAP)) if self._leaps is not None else None
-        return leap is not None and abs(leap.at - now.clock_ns) <= _AT_LEAP and abs(jump + leap.sign) <= _JUMP
+        self.feed(DisturbedInput(now.at_ns, -jump))
 
     def _state(self, now: Reading) -> TimeState:
         state = self.pipeline.time_state(now, self.clock.mapping(KernelClockId.REALTIME), self._monotonic)
@@ -262,10 +259,3 @@ class Timekeeper:
             self._interferences = found
             text = f"another program steers the clock too ({found} times so far): stop it, `stratum1 doctor` names it"
             self._note(Note(self._ticked.at_ns, "clock", True, text))
-
-    def _look_at_leaps(self, state: TimeState) -> None:
-        if self._leaps_told or self._leaps is None or not (state.synchronised and self._leaps.expired(state.bound_at)):
-            return
-        self._leaps_told = True
-        text = "the list of leap seconds has expired, so none will be announced: update the package tzdata, then restart"
-        self._note(Note(self._ticked.at_ns, "leap", True, text))

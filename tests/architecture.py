@@ -36,8 +36,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stability": _VALUES,
     "clock": _VALUES,
     "discipline": _VALUES | {"clock"},
+    "leaps": _VALUES | _EVENTS,
     "reference": _VALUES | _EVENTS | {"gnss", "inputs", "refclock", "stability"},
-    "pipeline": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "reference", "refclock", "selection", "sources"},
+    "pipeline_values": _VALUES | _EVENTS | {"discipline", "gnss", "leaps", "reference", "refclock", "selection"},
+    "pipeline": _VALUES
+    | _EVENTS
+    | {"clock", "discipline", "gnss", "inputs", "leaps", "pipeline_values", "reference", "refclock", "selection", "sources"},
     "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock", "selection"},
     "replay": _VALUES | {"inputs", "pipeline", "recording"},
     "recorder": _VALUES | {"inputs", "recording"},
@@ -50,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"config", "hw"},
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
     "startup": _VALUES | _EVENTS | {"build_date", "clock", "config", "discipline", "pipeline", "refclock", "selection", "server"},
-    "timekeeper": _VALUES | {"clock", "inputs", "pipeline", "recorder", "server"},
+    "timekeeper": _VALUES | {"clock", "inputs", "leaps", "pipeline", "recorder", "server"},
     "snapshot": _VALUES
     | {"config", "control", "gnss", "ntp", "pipeline", "pps", "refclock", "selection", "server", "stability", "temperature", "timekeeper"},
     "doctor": _VALUES | {"build_date", "clock", "config", "hw", "pps", "temperature"},
@@ -97,8 +101,10 @@ _PURE_ROOMS = {
     "selection",
     "stability",
     "discipline",
+    "leaps",
     "reference",
     "pipeline",
+    "pipeline_values",
     "recording",
     "replay",
     "simulation",

@@ -4,6 +4,7 @@ from stratum1.interchange import KernelClockId, Mapping, Reading, Steering
 from stratum1.timescale import MonoNs, UtcNs, ns_from_seconds
 
 from ._interface import ClockLimits, ClockStatus
+from ._leaping import LeapingTimeline
 from ._steering import clamped
 from ._timeline import Timeline
 
@@ -15,8 +16,8 @@ _LIMITS = ClockLimits(max_frequency=500e-6, max_slew=0.1, precision=-24)
 class SimulatedClock:
     """A crystal that runs wrong over true time, and over it a clock that behaves as a disciplined kernel clock does.
 
-    The crystal is CLOCK_MONOTONIC_RAW; our clock is CLOCK_REALTIME (so its mapping is the identity); CLOCK_MONOTONIC is slewed
-    as our clock is and never stepped. True time moves only by `advance_to`.
+    True time counts every second, leap seconds too. The crystal is CLOCK_MONOTONIC_RAW; our clock is CLOCK_REALTIME (so its mapping
+    is the identity); CLOCK_MONOTONIC is slewed as our clock is and never stepped. True time moves only by `advance_to`.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class SimulatedClock:
         self._true = true_ns
         self._limits = limits
         self._crystal = Timeline.starting(true_ns, boot_ns, crystal)
-        self._clock = Timeline.starting(boot_ns, true_ns + offset_ns)
+        self._clock = LeapingTimeline(Timeline.starting(boot_ns, true_ns + offset_ns))
         self._slewed = Timeline.starting(boot_ns, boot_ns)
         self._frequency = 0.0
         self._epoch = 0
@@ -58,7 +59,7 @@ class SimulatedClock:
 
     @property
     def epoch(self) -> int:
-        """Steps so far."""
+        """Steps so far, leap seconds too."""
         return self._epoch
 
     @property
@@ -81,6 +82,9 @@ class SimulatedClock:
         if true_ns < self._true:
             raise ValueError(f"true time can't go back: at {self._true}, asked for {true_ns}")
         self._true = true_ns
+        raw = self._now()
+        self._epoch += self._clock.made(raw)
+        self._clock = self._clock.settled(raw)
 
     def set_crystal(self, error: float) -> None:
         """The crystal's frequency error from now on, s/s, positive is fast."""
@@ -91,7 +95,7 @@ class SimulatedClock:
         raw = self._crystal.value(true_ns)
         if source is KernelClockId.MONOTONIC_RAW:
             return raw
-        return (self._clock if source is KernelClockId.REALTIME else self._slewed).value(raw)
+        return self._clock.value(raw) if source is KernelClockId.REALTIME else self._slewed.value(raw)
 
     def reading(self) -> Reading:
         """Now, on the crystal and on our clock."""
@@ -101,7 +105,7 @@ class SimulatedClock:
     def at(self, source: KernelClockId, stamp_ns: int) -> Reading:
         """The instant of a recent stamp; a stamp of before a step is given as the clock was then."""
         if source is KernelClockId.REALTIME:
-            return Reading(MonoNs(self._clock.inverse(stamp_ns)), UtcNs(stamp_ns))
+            return Reading(MonoNs(self._clock.timeline.inverse(stamp_ns)), UtcNs(stamp_ns))
         raw = stamp_ns if source is KernelClockId.MONOTONIC_RAW else self._slewed.inverse(stamp_ns)
         return Reading(MonoNs(raw), UtcNs(self._clock.value(raw)))
 
@@ -117,15 +121,16 @@ class SimulatedClock:
             self._step(raw, ns_from_seconds(wanted.step))
 
     def announce(self, status: ClockStatus) -> None:
-        """Remember the status, for `status`."""
+        """Remember the status, for `status`; arm or disarm a leap second at the end of this UTC day, as the kernel does."""
         self._status = status
+        self._clock = self._clock.told(self._now(), status.leap)
 
     def mapping(self, source: KernelClockId) -> Mapping:
         """From a kernel clock to ours; the identity for REALTIME, exact for the others."""
         raw = self._now()
         served = UtcNs(self._clock.value(raw))
         if source is KernelClockId.MONOTONIC_RAW:
-            return Mapping(self._epoch, source, raw, served, self._clock.rate)
+            return Mapping(self._epoch, source, raw, served, self._clock.timeline.rate)
         at = served if source is KernelClockId.REALTIME else self._slewed.value(raw)
         return Mapping(self._epoch, source, at, served, 0.0)
 

@@ -8,6 +8,7 @@ from stratum1.timescale import MonoNs, UtcNs, ns_from_seconds
 
 from ._host import HostClocks, reading_time
 from ._interface import ClockError, ClockLimits, ClockStatus
+from ._leaping import LeapingTimeline
 from ._steering import clamped, log2_precision
 from ._timeline import Timeline
 from ._timex import read_timex, timex_rate
@@ -23,7 +24,7 @@ _MAX_SLEW = 0.1
 class _State:
     """What a reader needs, swapped as one so that no reader sees the half of a change."""
 
-    timeline: Timeline
+    timeline: LeapingTimeline
     frequency: float
     steps: int
 
@@ -39,7 +40,7 @@ class VirtualClock:
         self._host = HostClocks(prior_rate=_host_rate())
         pair = self._host.look()
         shown = pair.inner + self._host.offset() if start is None else start
-        self._state = _State(Timeline.starting(pair.outer, shown), 0.0, 0)
+        self._state = _State(LeapingTimeline(Timeline.starting(pair.outer, shown)), 0.0, 0)
         self._limits = ClockLimits(_MAX_FREQUENCY, _MAX_SLEW, log2_precision(reading_time(time.CLOCK_MONOTONIC_RAW)))
 
     @property
@@ -59,8 +60,9 @@ class VirtualClock:
 
     @property
     def epoch(self) -> int:
-        """Our steps and the sets of REALTIME by others, as far as a mapping or a stamp has shown them."""
-        return self._state.steps + self._host.sets
+        """Our steps, leap seconds too, and the sets of REALTIME by others, as far as a mapping or a stamp has shown them."""
+        state = self._state
+        return self._steps(state, self._host.raw() if state.timeline.due is not None else 0) + self._host.sets
 
     def reading(self) -> Reading:
         """Now; exact, since our clock is computed from the other."""
@@ -76,15 +78,18 @@ class VirtualClock:
     def steer(self, steering: Steering) -> None:
         """Put a steering into force now. Raises ClockError for what is not a finite number."""
         wanted = clamped(steering, self._limits)
-        state = self._state
         raw = self._host.raw()
+        state = self._settled(raw)
         timeline = state.timeline.rated(raw, wanted.frequency + wanted.phase_rate)
         if wanted.step:
             timeline = timeline.stepped(raw, ns_from_seconds(wanted.step))
         self._state = _State(timeline, wanted.frequency, state.steps + (wanted.step != 0.0))
 
     def announce(self, status: ClockStatus) -> None:
-        """Nothing: the kernel does not know this clock, and what it says of its own stays true."""
+        """Arm or disarm a leap second at the end of this UTC day; the rest is the kernel's business, which does not know this clock."""
+        raw = self._host.raw()
+        state = self._settled(raw)
+        self._state = replace(state, timeline=state.timeline.told(raw, status.leap))
 
     def mapping(self, source: KernelClockId) -> Mapping:
         """From a host clock to ours, with the rate between them as of the last second; good to 0.2 us for 1/8 s while the rates stay."""
@@ -94,23 +99,33 @@ class VirtualClock:
             sets = self._host.sets
         state = self._state
         served = UtcNs(state.timeline.current(pair.outer))  # a step may have come between the two lines above
-        epoch = state.steps + sets
+        epoch = self._steps(state, pair.outer) + sets
+        own_rate = state.timeline.timeline.rate
         if source is KernelClockId.MONOTONIC_RAW:
-            return Mapping(epoch, source, pair.outer, served, state.timeline.rate)
+            return Mapping(epoch, source, pair.outer, served, own_rate)
         host_rate = self._host.rate(pair)
-        rate = (state.timeline.rate - host_rate) / (1 + host_rate)
+        rate = (own_rate - host_rate) / (1 + host_rate)
         return Mapping(epoch, source, pair.inner + offset, served, rate)
 
     def seed(self, instant: UtcNs) -> None:
         """Set our clock; counts as a step."""
-        state = self._state
         raw = self._host.raw()
+        state = self._settled(raw)
         timeline = state.timeline.stepped(raw, instant - state.timeline.value(raw))
         self._state = replace(state, timeline=timeline, steps=state.steps + 1)
 
     def close(self) -> None:
         """Stop slewing, keep the frequency."""
         self.steer(Steering(self._state.frequency))
+
+    @staticmethod
+    def _steps(state: _State, raw: int) -> int:
+        return state.steps + state.timeline.made(raw)
+
+    def _settled(self, raw: int) -> _State:
+        """The state with a leap second that has been made counted among the steps."""
+        state = self._state
+        return replace(state, timeline=state.timeline.settled(raw), steps=self._steps(state, raw))
 
     def _raw(self, source: KernelClockId, stamp_ns: int) -> int:
         if source is KernelClockId.MONOTONIC_RAW:

@@ -19,6 +19,8 @@ __all__ = [
     "DisciplineStatus",
     "EventRecord",
     "GnssStatus",
+    "LeapStatus",
+    "LeapWitness",
     "LineStatus",
     "ListenerStatus",
     "LockStatus",
@@ -54,6 +56,30 @@ class NextLeap:
     at: UtcNs
     sign: int
     tai_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeapWitness:
+    """What one of list, receiver and sources says of leap seconds: "insert", "delete", "none", or "nothing" where it does not speak.
+
+    at: the instant right after the leap second; since: since when it has said so; text: the same as a sentence.
+    """
+
+    witness: str
+    says: str
+    at: UtcNs | None
+    since: UtcNs | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeapStatus:
+    """Who announces what. decided_by: whose word the plan rests on, empty without a plan; list_origin: file or address of the list."""
+
+    decided_by: tuple[str, ...]
+    list_origin: str
+    witnesses: tuple[LeapWitness, ...]
+    alarms: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +293,7 @@ class Status:
     events: tuple[EventRecord, ...] = ()
     temperature: TemperatureStatus | None = None
     stability: tuple[StabilityStatus, ...] = ()
+    leaps: LeapStatus | None = None
     build_commit: str = ""
     build_date: str = ""
 
@@ -297,7 +324,5 @@ def alarms(status: Status) -> tuple[str, ...]:
     if status.temperature and status.temperature.error:
         found.append(f"Temperature: {status.temperature.error}")
     found += [f"Listener {each.listen_address}: {each.error}" for each in status.server.listeners if each.error]
-    expires = status.time.leap_file_expires
-    if expires is not None and expires <= status.time.utc:
-        found.append("The list of leap seconds has expired: update the tzdata package, or name a newer file in [clock] leap-seconds-file")
+    found += status.leaps.alarms if status.leaps else ()
     return tuple(dict.fromkeys(found))

@@ -258,6 +258,8 @@ class Discipline:
             return reference.reason or "the reference can't be used"
         if self._network:
             return ""  # a server is polled seldom, and how long it may be silent is known to whoever polls it
+        if reference.pausing:
+            return ""
         silence = max(self._settings.silence, 4 * self._interval)
         if self._seen_ns is not None and seconds(at_ns - self._seen_ns) > silence:
             return f"no sample for {silence:.0f} s"

@@ -18,6 +18,7 @@ _OLDEST_BEFORE_FLOOR = 60
 CONFIRMATIONS = 3
 """Consecutive fixes whose times agree before a date is believed."""
 _TOLERANCE_NS = NS // 2
+_LEAP_NS = 2 * NS
 
 
 class Dated(NamedTuple):
@@ -107,6 +108,8 @@ class Trust:
 
     def __init__(self) -> None:
         self.trusted = False
+        self.leap: UtcNs | None = None
+        """The instant right after a leap second that is expected: near it a time may be a second off, whatever the receiver makes of it."""
         self._count = 0
         self._reference: _Reference | None = None
 
@@ -122,7 +125,10 @@ class Trust:
         if reference is None:
             return None
         passed_leap = NS if reference.leap and not leap else 0
-        return (utc - reference.utc + passed_leap) - (at_ns - reference.at_ns)
+        error = (utc - reference.utc + passed_leap) - (at_ns - reference.at_ns)
+        if self.leap is not None and abs(utc - self.leap) <= _LEAP_NS:
+            return min(error, error - NS, error + NS, key=abs)
+        return error
 
     def agrees(self, utc: UtcNs, at_ns: MonoNs, leap: bool) -> bool:
         """Whether a time is believed: the date is, and this time follows from it."""

@@ -99,6 +99,10 @@ class GnssDecoder:
             events += self._frame(frame)
         return events
 
+    def expect_leap(self, at: UtcNs | None) -> None:
+        """The instant right after the next leap second, None where none is known: a second's jump there is no reason for distrust."""
+        self._trust.leap = at
+
     def poll(self, at_ns: MonoNs) -> list[Event]:
         """It is `at_ns` now: end the epoch if the line has been silent for half a second."""
         if self._last_at is None or at_ns - self._last_at <= _SILENCE_NS:

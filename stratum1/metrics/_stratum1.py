@@ -23,6 +23,7 @@ _CONSTELLATIONS = {
     "I": "navic",
     "S": "sbas",
 }
+_LEAP_SAYS = {"insert": 1.0, "delete": -1.0, "none": 0.0}
 _OFFSET_SIGN = "reference minus our clock: positive means that ours is behind"
 _FREQUENCY_SIGN = "the correction applied: positive speeds our clock up"
 
@@ -107,6 +108,13 @@ def _leap(status: Status) -> Iterator[Metric]:
         "stratum1_next_leap_timestamp_seconds",
         "Unix time right after the leap second to come; NaN for none known",
         _timestamp(leap.at) if leap else None,
+    )
+    yield gauge("stratum1_next_leap_sign", "Leap second to come: 1 inserted, -1 deleted, 0 for none known", leap.sign if leap else 0)
+    yield gauges(
+        "stratum1_leap_witness",
+        "What list, receiver and sources say of the next leap second: 1 inserted, -1 deleted, 0 none; NaN where one does not speak",
+        "witness",
+        [(each.witness, _LEAP_SAYS.get(each.says)) for each in (status.leaps.witnesses if status.leaps else ())],
     )
 
 

@@ -50,6 +50,21 @@ class Numbering:
         self._epoch: tuple[int, str] | None = None  # the time that it names and the kind that opened it
         self._unresolved: str | None = None
         self._jumped = False
+        self._forbidden: frozenset[int] = frozenset()
+
+    def rescale(self, seconds: int) -> None:
+        """The scale that seconds are counted on has moved: every number is that much larger from now on."""
+        if self._base is not None:
+            self._base += seconds
+        self._epoch = self._candidate = None
+
+    def lose(self) -> None:
+        """The number can't be carried on: agree on it anew."""
+        self._lose()
+
+    def forbid(self, shifts: frozenset[int]) -> None:
+        """Never believe that the count is off by these: the receiver has made a leap second that was none, or missed one."""
+        self._forbidden = shifts
 
     def pulse(self, at_ns: int, seconds: int | None, jumped: bool = False) -> None:
         """Note a pulse; seconds since the one before, None where they can't be counted; jumped: it's because the pulses have moved."""
@@ -242,9 +257,12 @@ class Numbering:
         self._shift = shift
         if self._doubtful and self._contradictions >= _DISAGREE:
             self._lose()
-        elif self._base is not None and shift is not None and abs(shift) <= _NEAR and self._run >= self._patience:
-            self._base += shift
+        elif self._base is not None and self._correctable(shift) and self._run >= self._patience:
+            self._base += shift or 0
             self._contradictions = self._run = self._confirmed = 0
+
+    def _correctable(self, shift: int | None) -> bool:
+        return shift is not None and abs(shift) <= _NEAR and shift not in self._forbidden
 
     @property
     def _patience(self) -> int:
@@ -272,7 +290,9 @@ class Numbering:
             what = "the receiver names a time that fits no pulse"
         else:
             what = f"the receiver names a second that differs by {self._shift:+d} s from the count of pulses"
-        if self._shift is not None and abs(self._shift) <= _NEAR:
+        if self._shift in self._forbidden:
+            end = "it has made a leap second that the list of leap seconds does not have, or missed one; update or replace the receiver"
+        elif self._correctable(self._shift):
             end = f"it is believed when it has said so for {self._patience} s without a break"
         else:
             end = "check its date and settings; if it is right after all, restart stratum1"

@@ -104,6 +104,18 @@ class RefClock:
         self._marks = DelayLearner("first sentence")
         self._last_mark: UtcNs | None = None
 
+    def leap_scale(self, scale: LeapTable | None, forbidden: frozenset[int]) -> None:
+        """TAI - UTC by date as it is believed now; forbidden: by how many seconds no sentence may correct the count of pulses."""
+        self._numbering.forbid(forbidden)
+        if scale == self._leaps:
+            return
+        second = self._second()
+        before, self._leaps = self._leaps, scale
+        if second is not None and not self._near_leap(second, _LEAP_PAUSE):
+            self._numbering.rescale((self._continuous(second) - _continuous(second, before)) // NS)
+        elif second is not None:
+            self._numbering.lose()
+
     def line(self, is_open: bool, reason: str) -> None:
         """The serial line was opened, or lost for the given reason."""
         self._line_reason = "" if is_open else reason or "the serial line is lost"
@@ -127,7 +139,7 @@ class RefClock:
             self._announced(event)
         elif isinstance(event, TimeMark) and event.valid and not self._near_leap(event.utc, _LEAP_CONFUSION):
             if not self._settings.has_pulse:
-                return self._sentence_sample(event, reading)
+                return None if self._near_leap(event.utc, _LEAP_PAUSE) else self._sentence_sample(event, reading)
             self._numbering.mark(event, self._continuous(event.utc))
         return None
 
@@ -153,7 +165,9 @@ class RefClock:
     def health(self, at_ns: MonoNs) -> ReferenceHealth:
         """Whether the reference can be used at a raw time, and if not, why."""
         reason = self._unusable(at_ns)
-        return ReferenceHealth(self._heard, not reason, reason)
+        second = self._second()
+        pausing = second is not None and self._near_leap(second, _LEAP_PAUSE + _LEAP_CONFUSION)
+        return ReferenceHealth(self._heard, not reason, reason, pausing)
 
     def memory(self) -> dict[str, float]:
         """Learned delays to keep over a restart, seconds by kind of sentence."""
@@ -211,7 +225,7 @@ class RefClock:
 
     def _continuous(self, utc: UtcNs) -> int:
         """The scale that pulses are counted on: TAI where the table of leap seconds is known, else UTC as it comes."""
-        return utc if self._leaps is None else self._leaps.tai_from_utc(utc)
+        return _continuous(utc, self._leaps)
 
     def _second(self) -> UtcNs | None:
         second = self._numbering.second
@@ -335,3 +349,7 @@ class RefClock:
             return []
         own = [text for text in (self._width.inverted, self._symmetric(), self._one_edged(), self._sawtooth.alarm) if text]
         return self._numbering.alarms(at_ns) + own
+
+
+def _continuous(utc: UtcNs, scale: LeapTable | None) -> int:
+    return utc if scale is None else scale.tai_from_utc(utc)

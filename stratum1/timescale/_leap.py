@@ -10,6 +10,9 @@ from ._ntp import NTP_UNIX_OFFSET
 __all__ = ["LeapEvent", "LeapTable", "LeapTableError", "parse_leap_list"]
 
 
+_LATEST = 1 << 35  # seconds since 1900: a date beyond the 30th century is a fault
+
+
 class LeapTableError(ValueError):
     """The text is not a valid leap-seconds.list; the message names the line."""
 
@@ -27,12 +30,14 @@ class LeapEvent:
 class LeapTable:
     """TAI - UTC by date.
 
-    `starts[i]` is the instant (UTC) from which TAI - UTC is `offsets[i]` seconds; `expires` is the end of the table's validity.
+    `starts[i]` is the instant (UTC) from which TAI - UTC is `offsets[i]` seconds; `expires` is the end of the table's validity;
+    `origin` says where it comes from, for people.
     """
 
     starts: tuple[UtcNs, ...]
     offsets: tuple[int, ...]
     expires: UtcNs
+    origin: str = ""
 
     def tai_offset(self, instant: UtcNs) -> int:
         """TAI - UTC in seconds at an instant; before 1972 the first entry's value stands."""
@@ -54,7 +59,7 @@ class LeapTable:
         return TaiNs(instant + self.tai_offset(instant) * NS)
 
     def utc_from_tai(self, instant: TaiNs) -> UtcNs:
-        """UTC of a TAI instant; inside an inserted leap second the count of the second before is repeated, as POSIX does."""
+        """UTC of a TAI instant; inside an inserted leap second the count of the second after it, as POSIX has it."""
         for start, offset in zip(reversed(self.starts), reversed(self.offsets), strict=True):
             if instant - offset * NS >= start:
                 return UtcNs(instant - offset * NS)
@@ -83,7 +88,7 @@ def parse_leap_list(text: str) -> LeapTable:
             elif line.strip() and not line.startswith("#"):
                 seconds_text, offset_text = line.partition("#")[0].split()
                 starts.append(_from_ntp_seconds(seconds_text))
-                offsets.append(int(offset_text))
+                offsets.append(_offset(offset_text))
                 hashed += seconds_text + offset_text
         except ValueError:
             raise LeapTableError(f'leap-seconds.list, line {number}: expected "NTP-seconds TAI-UTC", got {line[:60]!r}') from None
@@ -96,5 +101,15 @@ def parse_leap_list(text: str) -> LeapTable:
     return LeapTable(tuple(starts), tuple(offsets), expires)
 
 
+def _offset(text: str) -> int:
+    offset = int(text)
+    if abs(offset) >= 1000:
+        raise ValueError(text)
+    return offset
+
+
 def _from_ntp_seconds(text: str) -> UtcNs:
-    return UtcNs((int(text) - NTP_UNIX_OFFSET) * NS)
+    seconds = int(text)
+    if not 0 <= seconds < _LATEST:
+        raise ValueError(text)
+    return UtcNs((seconds - NTP_UNIX_OFFSET) * NS)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stratum1.control import GnssStatus, ListenerStatus, PpsStatus, RefclockStatus, Status, TemperatureStatus, alarms
+from stratum1.control import GnssStatus, LeapStatus, ListenerStatus, PpsStatus, RefclockStatus, Status, TemperatureStatus, alarms
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
@@ -17,6 +17,7 @@ from ._stability import stability_curves, stability_rows
 __all__ = ["View", "make_view"]
 
 _NONE = "–"
+_LEAP_SAYS = {"insert": "inserted", "delete": "deleted", "none": "none", "nothing": "does not speak"}
 Rows = list[list[str]]
 
 
@@ -119,6 +120,8 @@ def _time(status: Status) -> dict[str, str]:
         "tai": _NONE if time.tai_offset is None else f"{time.tai_offset} s",
         "next-leap": "none known" if leap is None else f"{'inserted' if leap.sign > 0 else 'deleted'} right before {_moment(leap.at)}",
         "leap-file": _leap_file(status),
+        "leap-origin": (status.leaps.list_origin if status.leaps else "") or _NONE,
+        "leap-by": ", ".join(status.leaps.decided_by if status.leaps else ()) or _NONE,
     }
 
 
@@ -135,7 +138,11 @@ def _leap_file(status: Status) -> str:
     if expires is None:
         return "no list of leap seconds is loaded"
     days = (expires - status.time.utc) // (86_400 * NS)
-    return f"{_date(expires)} (in {days} days)" if days >= 0 else f"{_date(expires)}: expired; install a newer leap-seconds.list"
+    return f"{_date(expires)} (in {days} days)" if days >= 0 else f"{_date(expires)}: expired"
+
+
+def _leap_witnesses(leaps: LeapStatus | None) -> Rows:
+    return [[each.witness, _LEAP_SAYS[each.says], _moment(each.since), each.text] for each in (leaps.witnesses if leaps else ())]
 
 
 def _gnss(gnss: GnssStatus | None) -> dict[str, str]:
@@ -219,6 +226,7 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
         "delays": [[each.sentence, time_span(each.delay), time_span(each.spread, 2), count(each.samples)] for each in delays],
         "listeners": [_listener(each, rates) for each in status.server.listeners],
         "sky": _sky(status.gnss),
+        "leap-witnesses": _leap_witnesses(status.leaps),
         "stability": stability_rows(status),
         "sources": [[each.mode, each.address, each.state] for each in status.sources],
         "events": [[_moment(each.at), each.kind, each.text] for each in reversed(status.events)],

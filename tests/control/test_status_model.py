@@ -63,6 +63,7 @@ def test_alarms_gather_from_every_part() -> None:
     assert status.gnss is not None
     assert status.refclock is not None
     assert status.pps is not None
+    assert status.leaps is not None
     listener = replace(status.server.listeners[0], error="port taken")
     bad = replace(
         status,
@@ -70,7 +71,7 @@ def test_alarms_gather_from_every_part() -> None:
         refclock=replace(status.refclock, alarms=("the pulse is inverted",)),
         pps=replace(status.pps, error="no such device"),
         server=ServerStatus.of(listener),
-        time=replace(status.time, leap_file_expires=NOW),
+        leaps=replace(status.leaps, alarms=("The list of leap seconds expired",)),
     )
     found = alarms(bad)
     assert len(found) == 5

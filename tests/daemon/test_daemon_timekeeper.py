@@ -43,8 +43,11 @@ class _Clock(SimulatedClock):
 class _World:
     """A receiver that is right, seen by a timekeeper."""
 
-    def __init__(self, directory: Path, offset: float = 0.2, *, pulse: bool = True, leaps: LeapTable | None = None) -> None:
-        self.clock = _Clock(_START, offset_ns=round(offset * NS), crystal=5e-6)
+    def __init__(
+        self, directory: Path, offset: float = 0.2, *, pulse: bool = True, leaps: LeapTable | None = None, start: UtcNs = _START
+    ) -> None:
+        self.start = start
+        self.clock = _Clock(start, offset_ns=round(offset * NS), crystal=5e-6)
         self.notes: list[Note] = []
         self.fed: list[Input] = []
         self.keeper = Timekeeper(
@@ -54,7 +57,6 @@ class _World:
             recorder=Recorder(print),
             note=self.notes.append,
             panic=print,
-            leaps=leaps,
         )
         feed = self.keeper.pipeline.feed
 
@@ -68,7 +70,7 @@ class _World:
     def second(self, *, ticked: bool = True) -> None:
         """A pulse, its sentence, the second hand."""
         self.number += 1
-        second = UtcNs(_START + self.number * NS)
+        second = UtcNs(self.start + self.number * NS)
         self.clock.advance_to(UtcNs(second + 50_000))
         self.edge(second)
         self.clock.advance_to(UtcNs(second + 300_000_000))
@@ -205,15 +207,16 @@ def test_bytes_of_before_a_step_are_read_on_the_clock_as_it_is_now(tmp_path: Pat
     assert now.clock_ns - fed.reading.clock_ns == pytest.approx(now.at_ns - fed.reading.at_ns, abs=1e6)
 
 
-def test_leap_second_table_that_expires_is_told_once(tmp_path: Path) -> None:
+def test_leap_second_table_is_told_before_it_expires_and_after(tmp_path: Path) -> None:
     table = LeapTable((UtcNs(1_483_228_800 * NS),), (37,), expires=UtcNs(_START + 40 * NS))
     world = _World(tmp_path, leaps=table)
     for _ in range(60):
         world.second()
     assert world.state is LockState.LOCKED
     told = world.told("leap")
-    assert len(told) == 1
-    assert "tzdata" in told[0]
+    assert ["in 0 days" in text for text in told] == [True, False]
+    assert ["expired" in text for text in told] == [False, True]
+    assert all("tzdata" in text for text in told)
 
 
 def test_a_kernel_that_somebody_else_steers_too_is_told_without_flooding_the_log(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ class Rig:
     refclock: RefClockSettings = REFCLOCK
     drift: DriftRecord | None = None
     leaps: LeapTable | None = None
+    start: UtcNs = START
     seed: int = 1
     wander: float = 1e-9
     rows: list[Row] = field(default_factory=list)
@@ -65,7 +66,7 @@ class Rig:
     def __post_init__(self) -> None:
         self.second = 0
         self.draw = random.Random(self.seed)
-        self.clock = SimulatedClock(START, offset_ns=-round(self.offset * NS), crystal=self.crystal, limits=LIMITS)
+        self.clock = SimulatedClock(self.start, offset_ns=-round(self.offset * NS), crystal=self.crystal, limits=LIMITS)
         self.settings = PipelineSettings(DisciplineSettings(), self.refclock, FLOOR)
         self.pipeline = Pipeline(self.settings, LIMITS, self.drift, self.leaps)
         self.recording.append(encode_header(Header(self.settings, LIMITS, self.drift, self.leaps, whole=True)) + "\n")
@@ -183,7 +184,7 @@ class Rig:
         self.rows.append(Row(self.second, self.error, bound, served.state, served))
 
     def _true(self, fraction: float) -> UtcNs:
-        return UtcNs(START + self.second * NS + round(fraction * NS))
+        return UtcNs(self.start + self.second * NS + round(fraction * NS))
 
     def _at(self, fraction: float) -> None:
         self.clock.advance_to(max(self.clock.true_ns, self._true(fraction)))

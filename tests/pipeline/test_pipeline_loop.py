@@ -8,8 +8,9 @@ from pipeline_world import START, Conditions, Rig
 
 from stratum1.interchange import Leap, LockState
 from stratum1.refclock import RefClockSettings
-from stratum1.timescale import NS, LeapTable, UtcNs
+from stratum1.timescale import NS, LeapTable, UtcNs, from_rfc3339
 
+LEAP = from_rfc3339("2027-01-01")
 GOOD = Conditions()
 
 
@@ -171,18 +172,22 @@ def test_sentences_alone_lock_with_a_wide_bound() -> None:
     assert_honest(rig)
 
 
+def _leap_table(sign: int, expires: UtcNs) -> LeapTable:
+    return LeapTable((UtcNs(0), LEAP), (37, 37 + sign), expires)
+
+
 def test_leap_seconds_are_announced_in_the_last_day_only() -> None:
-    leap = UtcNs(START + 90_000 * NS)
-    table = LeapTable((UtcNs(0), leap), (37, 38), UtcNs(2**62))
-    rig = Rig(leaps=table).run(40)
+    rig = Rig(leaps=_leap_table(1, UtcNs(2**62)), start=UtcNs(LEAP - 86_445 * NS)).run(40)
     served = rig.served()
     assert served.leap is Leap.NONE
     assert served.leap_plan is not None
-    assert (served.leap_plan.at, served.leap_plan.sign) == (leap, 1)
+    assert (served.leap_plan.at, served.leap_plan.sign, served.leap_plan.tai_offset) == (LEAP, 1, 38)
     assert rig.pipeline.clock_status(served).tai_offset == 37
-    near = Rig(leaps=LeapTable((UtcNs(0), UtcNs(START + 80_000 * NS)), (37, 36), UtcNs(2**62))).run(40).served()
-    assert near.leap is Leap.DELETE
-    old = Rig(leaps=LeapTable((UtcNs(0), UtcNs(START + 80_000 * NS)), (37, 36), UtcNs(START))).run(40).served()
+    assert rig.run(6).served().leap is Leap.INSERT
+    assert [row.served.leap for row in rig.rows[-2:]] == [Leap.NONE, Leap.INSERT], "the day began with the last second"
+    late = UtcNs(LEAP - 600 * NS)
+    assert Rig(leaps=_leap_table(-1, UtcNs(2**62)), start=late).run(40).served().leap is Leap.DELETE
+    old = Rig(leaps=_leap_table(-1, START), start=late).run(40).served()
     assert (old.leap, old.leap_plan) == (Leap.NONE, None)
 
 

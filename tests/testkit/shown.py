@@ -7,6 +7,8 @@ from stratum1.control import (
     DisciplineStatus,
     EventRecord,
     GnssStatus,
+    LeapStatus,
+    LeapWitness,
     LineStatus,
     ListenerStatus,
     LockStatus,
@@ -133,6 +135,16 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
                     StabilityFigure(512, None, 0, None, 0, 3.1e-6, 389),
                 ),
             ),
+        ),
+        leaps=LeapStatus(
+            decided_by=("list",),
+            list_origin="/usr/share/zoneinfo/leap-seconds.list",
+            witnesses=(
+                LeapWitness("list", "insert", from_rfc3339("2027-01-01"), None, "a second inserted at the end of 2026-12-31"),
+                LeapWitness("receiver", "none", None, UtcNs(now - 3600 * NS), "none is to come"),
+                LeapWitness("sources", "nothing", None, None, "are asked in the last day of a quarter only"),
+            ),
+            alarms=(),
         ),
         events=(
             EventRecord(UtcNs(now - 5000 * NS), "start", "stratum1 0.1.0 started"),
