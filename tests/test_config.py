@@ -111,7 +111,7 @@ def test_the_sources_of_an_ntpd_rs_server_load_as_they_are() -> None:
         ('[receiver]\npps = "pps0"', ['receiver.pps = "pps0"', '"/dev/pps0"', '"gpiochip0:18"']),
         ('[receiver]\npps-edge = "up"', ['receiver.pps-edge = "up"', "'assert' or 'clear'"]),
         ('[receiver]\nrefid = "GALILEO"', ['receiver.refid = "GALILEO"', "one to four printable ASCII"]),
-        ('[clock]\ndiscipline = "kalman"', ['clock.discipline = "kalman"', "later version", '"pll-fll"']),
+        ('[clock]\ndiscipline = "kalmann"', ['clock.discipline = "kalmann"', "'kalman' or 'pll-fll'"]),
         ("[clock]\nholdover-limit = 0", ["clock.holdover-limit = 0", "must be a number above 0 and at most 16"]),
         ("[clock]\nholdover-limit = nan", ["clock.holdover-limit = nan", "must be a number above 0"]),
         ('[clock]\ncontrol = "host"', ['clock.control = "host"', "'kernel' or 'virtual'"]),

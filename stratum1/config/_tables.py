@@ -1,18 +1,12 @@
 """The tables of the file. Every key has a default except where hardware must be named; descriptions go into the book."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ._values import Baud, Device, File, Flag, Host, Listen, Model, Number, PpsSource, Refid, TemperatureSensor
 
 __all__ = ["ClockConfig", "ControlConfig", "LogConfig", "NtsKeConfig", "ReceiverConfig", "ServerConfig", "SourceConfig", "WebConfig"]
-
-
-def _discipline(text: str) -> str:
-    if text == "kalman":
-        raise ValueError('the Kalman filter comes with a later version; until then the engine is "pll-fll" (RFC 5905)')
-    return text
 
 
 class ReceiverConfig(Model):
@@ -49,8 +43,8 @@ class ClockConfig(Model):
     control: Literal["kernel", "virtual"] = Field(
         "kernel", description='"kernel" steers the host\'s clock; "virtual" keeps a clock of its own and touches nothing'
     )
-    discipline: Annotated[Literal["pll-fll", "kalman"], AfterValidator(_discipline)] = Field(
-        "pll-fll", description='"pll-fll" is RFC 5905\'s; "kalman" comes with a later version'
+    discipline: Literal["kalman", "pll-fll"] = Field(
+        "kalman", description='"kalman" tunes itself to crystal and pulse; "pll-fll" is the loop of RFC 5905'
     )
     state_directory: File = Field("/var/lib/stratum1", description="drift file, learned delays, last known time")
     holdover_limit: Number = Field(1e-3, gt=0, le=16, description="seconds of error bound at which we stop claiming to know the time")

@@ -9,6 +9,7 @@ from stratum1.timescale import MonoNs, seconds
 
 from ._engine import Engine, Estimate, Verdict
 from ._holdover import COVERAGE, FrequencyHistory
+from ._kalman import Kalman
 from ._lock import LockEvent, LockMachine
 from ._pll import PllFll
 from ._steps import StepPolicy
@@ -46,7 +47,7 @@ class Discipline:
         self._resolution = 2.0**limits.precision
         known = drift is not None and isfinite(drift.frequency) and isfinite(drift.uncertainty)
         prior = FrequencyEstimate(drift.frequency, abs(drift.uncertainty)) if drift is not None and known else None
-        self._engine: Engine = PllFll(limits, prior)
+        self._engine: Engine = Kalman(limits, prior) if settings.engine == "kalman" else PllFll(limits, prior)
         self._policy = StepPolicy(settings)
         self._lock = LockMachine()
         self._history = FrequencyHistory()

@@ -18,8 +18,8 @@ __all__ = [
     "Transition",
 ]
 
-ENGINES = ("pll-fll",)
-"""The engines that this version has."""
+ENGINES = ("kalman", "pll-fll")
+"""The engines, the default first."""
 
 UNKNOWN_BOUND = 1e9
 """Seconds (31 years) stated as error bound while nothing at all is known; finite, so that it can be printed and compared."""
@@ -41,7 +41,7 @@ class DisciplineSettings:
     Raises DisciplineError for an unknown engine and for a number that is not positive and finite.
     """
 
-    engine: str = "pll-fll"
+    engine: str = "kalman"
     holdover_limit: float = 1e-3
     step_threshold: float = 0.128
     panic_limit: float = 1000.0
@@ -51,10 +51,8 @@ class DisciplineSettings:
     silence: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.engine == "kalman":
-            raise DisciplineError('discipline = "kalman": the Kalman filter comes with a later version; use discipline = "pll-fll"')
         if self.engine not in ENGINES:
-            raise DisciplineError(f'discipline = "{self.engine}": unknown; allowed: "pll-fll"')
+            raise DisciplineError(f'discipline = "{self.engine}": unknown; allowed: "kalman", "pll-fll"')
         for name in ("holdover_limit", "step_threshold", "panic_limit", "stepout", "lock_ratio", "lock_seconds", "silence"):
             value = getattr(self, name)
             if not 0.0 < value < 1e9:

@@ -100,7 +100,7 @@ def test_port_in_use_is_explained_and_ends_with_status_1(tmp_path: Path) -> None
     ("text", "words"),
     [
         ("[receiver]\nbuad = 9600\n", ("receiver.buad", 'did you mean "baud"')),
-        ('[clock]\ndiscipline = "kalman"\n', ("clock.discipline", "kalman", "pll-fll")),
+        ('[clock]\ndiscipline = "calman"\n', ("clock.discipline", "kalman", "pll-fll")),
         ('[receiver]\nhat = "uputronic"\n', ("receiver.hat", "uputronics")),
         ("[[server]\n", ("TOML",)),
     ],

@@ -175,7 +175,7 @@ def changed(path: str, value: object) -> str:
         ("whole", KeyError, "'whole' is missing"),
         ("whole", 1, "whole: must be a flag"),
         ("settings", [], "settings: must be an object"),
-        ("settings.discipline.engine", "kalman", 'discipline = "kalman"'),
+        ("settings.discipline.engine", "fuzzy", 'discipline = "fuzzy"'),
         ("settings.discipline.engine", 3, "discipline.engine: must be a text"),
         ("settings.discipline.holdover_limit", "1e-3", "discipline.holdover_limit: must be a finite number"),
         ("settings.discipline.holdover_limit", -1, "holdover-limit = -1"),

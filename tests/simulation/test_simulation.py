@@ -206,4 +206,4 @@ def test_world_obeys_the_limits_of_its_clock() -> None:
     world.steer(Steering(1.0))
     world.begin(1)
     assert world.true_error == pytest.approx(world.clock.limits.max_frequency, rel=1e-6)
-    assert SampleLoop(world.clock.limits).discipline.report().engine == "pll-fll"
+    assert SampleLoop(world.clock.limits).discipline.report().engine == "kalman"
