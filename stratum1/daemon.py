@@ -21,6 +21,7 @@ from .control.model import EventRecord, Status
 from .control.series import RecentSeries, SeriesPoint
 from .discipline import DriftRecord
 from .gnss.serial_reader import LineState
+from .handout import Handout
 from .inputs import EdgeInput, EnvironmentInput, LineInput, SerialInput
 from .interchange import Environment, KernelClockId
 from .logs import configure
@@ -39,6 +40,7 @@ from .snapshot import (
     gnss_status,
     leap_status,
     lock_status,
+    output_status,
     pps_status,
     refclock_status,
     server_status,
@@ -107,6 +109,7 @@ class Daemon:
         self._last_edge: UtcNs | None = None
         self._pulse_told: PpsState | None = None
         self._server = Server(listen, self.keeper.cell)
+        self._outputs = Handout(config, self.keeper, self._from_output)
         self.series = RecentSeries()
         self._listeners: list[ControlServer] = []
         self._notifier = Notifier()
@@ -131,6 +134,7 @@ class Daemon:
                     self._receiver.start()
                 if self._thermometer is not None:
                     self._thermometer.start()
+                self._outputs.start()
                 self._notifier.ready(self._one_line())
                 self._tasks.add(asyncio.create_task(self._notifier.feed_watchdog(lambda: self.healthy), name="watchdog"))
                 self._hand.every(1.0, self._second_hand)
@@ -175,6 +179,7 @@ class Daemon:
             server=server_status(self._server.counters()),
             sources=source_status(self.config),
             stability=stability_status(report),
+            outputs=output_status(self._outputs.reports()),
             events=tuple(self._events),
             leaps=leap_status(report),
             temperature=temperature_status(self._thermometer.state) if self._thermometer else None,
@@ -249,6 +254,9 @@ class Daemon:
     def _from_thermometer(self, state: TemperatureState) -> None:
         text = state.error or (f"the temperature is read from {state.sensor}" if state.sensor else "a temperature sensor is looked for")
         self._hand.call(lambda: self._note(Note(raw_now(), "temperature", bool(state.error), text)))
+
+    def _from_output(self, alarm: bool, text: str) -> None:
+        self._hand.call(lambda: self._note(Note(raw_now(), "output", alarm, text)))
 
     def _edge(self, event: EdgeInput) -> None:
         if event.edge.kind == (self.config.receiver.pps_edge if self.config.receiver else ""):
@@ -328,6 +336,7 @@ class Daemon:
 
     def _second_hand(self) -> None:
         self.keeper.tick()
+        self._outputs.tick()
         if self._receiver is not None and (pulse := self._receiver.pulse_report()):
             self._tell_pulse(pulse)
         self.series.add(self._point())
@@ -369,6 +378,7 @@ class Daemon:
                 ends.push_async_callback(listener.stop)
             ends.callback(self._recorder.close)
             ends.callback(self._server.stop)
+            ends.callback(self._outputs.stop)
             if self._thermometer is not None:
                 ends.callback(self._thermometer.stop)
             if self._receiver is not None:

@@ -11,6 +11,7 @@ from .control import (
     ListenerStatus,
     LockStatus,
     NextLeap,
+    OutputStatus,
     PpsStatus,
     RefclockStatus,
     SerialDelay,
@@ -25,6 +26,7 @@ from .gnss.events import FixMode
 from .gnss.serial_reader import LineState
 from .interchange import TimeState
 from .ntp import refid_text
+from .outputs import OutputReport
 from .pipeline import PipelineReport
 from .pps import PpsReport
 from .refclock import EdgeVerdict
@@ -39,6 +41,7 @@ __all__ = [
     "gnss_status",
     "listener_status",
     "lock_status",
+    "output_status",
     "pps_status",
     "refclock_status",
     "server_status",
@@ -192,6 +195,23 @@ def source_status(config: Config) -> tuple[SourceStatus, ...]:
 def temperature_status(state: TemperatureState) -> TemperatureStatus:
     """The sensor beside the crystal."""
     return TemperatureStatus(state.sensor, state.celsius, state.error)
+
+
+def output_status(reports: tuple[OutputReport, ...]) -> tuple[OutputStatus, ...]:
+    """The [[output]] tables."""
+    return tuple(
+        OutputStatus(
+            mode=each.mode,
+            target=each.target,
+            state=each.state.value,
+            text=each.text,
+            sent=each.sent,
+            last_sent=each.last_sent,
+            offset=each.offset,
+            clock_class=each.clock_class,
+        )
+        for each in reports
+    )
 
 
 def event_record(at: UtcNs, kind: str, text: str) -> EventRecord:

@@ -92,5 +92,7 @@ def unserved(config: Config) -> Iterator[str]:
         yield f"[nts-ke] is not served yet: it comes with a later version, and nothing listens at {config.nts_ke.listen}/tcp"
     if config.source:
         yield f"[[source]]: {len(config.source)} configured, none is asked: network sources come with a later version"
+    if config.output and config.receiver is not None and config.receiver.device == "simulated":
+        yield "the receiver is simulated: what the [[output]] tables hand out is invented time"
     if config.receiver is None:
         yield "no [receiver] is configured, and it is the only source of time in this version: what is served stays unsynchronised"

@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock", "selection"},
     "replay": _VALUES | {"inputs", "pipeline", "recording"},
     "recorder": _VALUES | {"inputs", "recording"},
+    "outputs": _VALUES | {"clock", "config"},
     "server": _VALUES | {"ntp", "nts", "dataplane"},
     "control": _VALUES | _EVENTS | {"config"},
     "metrics": _VALUES | {"control"},
@@ -56,7 +57,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "startup": _VALUES | _EVENTS | {"build_date", "clock", "config", "discipline", "pipeline", "refclock", "selection", "server"},
     "timekeeper": _VALUES | {"clock", "inputs", "leaps", "pipeline", "recorder", "server"},
     "snapshot": _VALUES
-    | {"config", "control", "gnss", "ntp", "pipeline", "pps", "refclock", "selection", "server", "stability", "temperature", "timekeeper"},
+    | {
+        "config",
+        "control",
+        "gnss",
+        "ntp",
+        "outputs",
+        "pipeline",
+        "pps",
+        "refclock",
+        "selection",
+        "server",
+        "stability",
+        "temperature",
+        "timekeeper",
+    },
+    "handout": _VALUES | {"config", "outputs", "timekeeper"},
     "doctor": _VALUES | {"build_date", "clock", "config", "hw", "pps", "temperature"},
     "daemon": {ANYTHING},
     "cli": {ANYTHING},
@@ -113,21 +129,11 @@ _PURE_MODULES = {
     *(
         "stratum1.gnss." + name
         for name in (
-            *(
-                "_calendar",
-                "_decoder",
-                "_epoch",
-                "_framer",
-                "_satellites",
-                "_sentences",
-                "_simulated_nmea",
-                "_simulated_sky",
-                "_simulated_ubx",
-                "events",
-            ),
+            *("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "_simulated_nmea", "events"),
             *("_ubx_messages", "_ubx_nav", "_ubx_reader", "_ubx_sky", "_ubx_state"),
         )
     ),
+    *("stratum1.outputs." + name for name in ("_management", "_ptp_clock", "_quality", "_sample", "_servo", "report")),
     *("stratum1.pps." + name for name in ("events", "report")),
     "stratum1.server.reply",
 }

@@ -83,12 +83,18 @@ def _reference_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _server_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [(f"Listener {each['listen_address']}", _packets(each)) for each in status["server"]["listeners"]]
+    lines += [(f"Output {each['mode']}", _output(each)) for each in status["outputs"]]
     return [*lines, ("Running", f"stratum1 {status['version']}, {duration(status['uptime'])}")]
 
 
 def _packets(listener: dict[str, Any]) -> str:
     names = ("received", "answered", "denied", "ignored", "rate_limited")
     return ", ".join(f"{count(listener[name])} {name.replace('_', ' ')}" for name in names)
+
+
+def _output(each: dict[str, Any]) -> str:
+    offset = "" if each["offset"] is None else f", offset {signed_time(each['offset'])}"
+    return f"{each['target']} {each['state']}: {each['text']}; {count(each['sent'])} sent{offset}"
 
 
 def _fix(gnss: dict[str, Any]) -> str:

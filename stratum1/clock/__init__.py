@@ -3,12 +3,13 @@
 from ._interface import Clock, ClockError, ClockLimits, ClockStatus
 from ._kernel import KernelClock
 from ._simulated import SimulatedClock
-from ._timex import Timex, read_timex
+from ._timex import Adj, Timex, clock_adjtime, read_timex
 from ._virtual import VirtualClock
 from ._watch import ClockSetWatch
 from .state import Drift, DriftFile, StateError, StateFile, floor_instant, save_floor
 
 __all__ = [
+    "Adj",
     "Clock",
     "ClockError",
     "ClockLimits",
@@ -22,6 +23,7 @@ __all__ = [
     "StateFile",
     "Timex",
     "VirtualClock",
+    "clock_adjtime",
     "floor_instant",
     "read_timex",
     "save_floor",

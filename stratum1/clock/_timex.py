@@ -20,6 +20,7 @@ __all__ = [
     "Sta",
     "Timex",
     "adjust",
+    "clock_adjtime",
     "microseconds_up",
     "pack_timex",
     "read_timex",
@@ -140,13 +141,22 @@ def microseconds_up(seconds: float) -> int:
     return math.ceil(seconds * 1e6) if 0 <= seconds < _MOST_ERROR / 1e6 else 0 if seconds < 0 else _MOST_ERROR
 
 
-def adjust(clock_id: int, timex: Timex) -> Timex:
-    """clock_adjtime(2). Raises ClockError that says what was refused, why, and the remedy."""
+def clock_adjtime(clock_id: int, timex: Timex) -> Timex:
+    """clock_adjtime(2) of any clock, also of a device's dynamic one. Raises OSError as the kernel says it, ClockError for a bad field."""
     buffer = ctypes.create_string_buffer(pack_timex(timex), TIMEX_SIZE)
     if _libc().clock_adjtime(ctypes.c_int(clock_id), buffer) < 0:
         number = ctypes.get_errno()
-        raise ClockError(f"clock_adjtime({Adj(timex.modes)!r}) failed: {os.strerror(number)}; {_remedy(number, timex)}")
+        raise OSError(number, os.strerror(number))
     return unpack_timex(buffer.raw)
+
+
+def adjust(clock_id: int, timex: Timex) -> Timex:
+    """clock_adjtime(2) of the host's clock. Raises ClockError that says what was refused, why, and the remedy."""
+    try:
+        return clock_adjtime(clock_id, timex)
+    except OSError as error:
+        number = error.errno or 0
+        raise ClockError(f"clock_adjtime({Adj(timex.modes)!r}) failed: {error.strerror}; {_remedy(number, timex)}") from None
 
 
 def read_timex(clock_id: int = time.CLOCK_REALTIME) -> Timex:

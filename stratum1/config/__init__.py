@@ -3,6 +3,7 @@
 Keys are kebab-case; an unknown key is refused with the nearest name. Pure: the caller reads the file.
 """
 
+from ._outputs import OutputConfig
 from ._tables import ClockConfig, ControlConfig, LogConfig, NtsKeConfig, ReceiverConfig, ServerConfig, SourceConfig, WebConfig
 from ._text import ConfigError, json_schema, parse_config, render_toml
 from ._values import split_address
@@ -15,6 +16,7 @@ __all__ = [
     "ControlConfig",
     "LogConfig",
     "NtsKeConfig",
+    "OutputConfig",
     "ReceiverConfig",
     "ServerConfig",
     "SourceConfig",

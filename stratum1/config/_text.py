@@ -92,7 +92,9 @@ def _explain(detail: Any) -> str:
         reason = f"must be {detail['ctx']['expected']}"
     if kind in ("model_type", "model_attributes_type", "tuple_type", "dict_type"):
         reason = (
-            f"must be a table, written as [[{path[0]}]]" if path[0] in ("source", "server") else f"must be a table, written as [{path[0]}]"
+            f"must be a table, written as [[{path[0]}]]"
+            if path[0] in ("source", "server", "output")
+            else f"must be a table, written as [{path[0]}]"
         )
     elif kind in _PLAIN:
         reason = _allowed(path)
@@ -100,7 +102,17 @@ def _explain(detail: Any) -> str:
     return f"{key}{value}: {reason}" if key else reason
 
 
-_PLAIN = ("string_type", "bool_type", "float_type", "greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
+_PLAIN = (
+    "string_type",
+    "bool_type",
+    "int_type",
+    "float_type",
+    "greater_than",
+    "greater_than_equal",
+    "less_than",
+    "less_than_equal",
+    "finite_number",
+)
 
 
 def _allowed(path: list[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from pydantic import model_validator
 
+from ._outputs import OutputConfig, check_outputs
 from ._tables import ClockConfig, ControlConfig, LogConfig, NtsKeConfig, ReceiverConfig, ServerConfig, SourceConfig, WebConfig
 from ._values import Model
 
@@ -16,6 +17,7 @@ class Config(Model):
     source: tuple[SourceConfig, ...] = ()
     server: tuple[ServerConfig, ...] = (ServerConfig(),)
     nts_ke: NtsKeConfig | None = None
+    output: tuple[OutputConfig, ...] = ()
     web: WebConfig = WebConfig()
     control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()
@@ -28,6 +30,7 @@ class Config(Model):
             raise ValueError(f'[[server]] listen = "{twice}" stands twice: each listener needs an address or a port of its own')
         if self.clock.step_threshold > self.clock.panic_limit:
             raise ValueError("[clock] step-threshold is above panic-limit: no step would ever be allowed")
+        check_outputs(self.output)
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ __all__ = [
     "ListenerStatus",
     "LockStatus",
     "NextLeap",
+    "OutputStatus",
     "PpsStatus",
     "RefclockStatus",
     "SerialDelay",
@@ -265,6 +266,23 @@ class TemperatureStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputStatus:
+    """One [[output]]. state: "waiting", "sending" or "problem"; text: the sentence; sent: samples, corrections or messages since the
+    start; last_sent: when the last was; offset: what was sent or measured last, our time minus the other clock, None for ptp4l;
+    clock_class: what ptp4l was told (6 locked, 7 holdover, 248 else), None for the others.
+    """
+
+    mode: str
+    target: str
+    state: str
+    text: str
+    sent: int
+    last_sent: UtcNs | None
+    offset: float | None
+    clock_class: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EventRecord:
     """Something that happened, for people. kind: one word ("lock", "step", "line", "web"); text: the sentence."""
 
@@ -290,6 +308,7 @@ class Status:
     refclock: RefclockStatus | None
     server: ServerStatus
     sources: tuple[SourceStatus, ...] = ()
+    outputs: tuple[OutputStatus, ...] = ()
     events: tuple[EventRecord, ...] = ()
     temperature: TemperatureStatus | None = None
     stability: tuple[StabilityStatus, ...] = ()
@@ -325,4 +344,5 @@ def alarms(status: Status) -> tuple[str, ...]:
         found.append(f"Temperature: {status.temperature.error}")
     found += [f"Listener {each.listen_address}: {each.error}" for each in status.server.listeners if each.error]
     found += status.leaps.alarms if status.leaps else ()
+    found += [f"Output {each.mode}: {each.text}" for each in status.outputs if each.state == "problem"]
     return tuple(dict.fromkeys(found))

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stratum1.control import GnssStatus, LeapStatus, ListenerStatus, PpsStatus, RefclockStatus, Status, TemperatureStatus, alarms
+from stratum1.control import (
+    GnssStatus,
+    LeapStatus,
+    ListenerStatus,
+    OutputStatus,
+    PpsStatus,
+    RefclockStatus,
+    Status,
+    TemperatureStatus,
+    alarms,
+)
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
@@ -229,6 +239,7 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
         "leap-witnesses": _leap_witnesses(status.leaps),
         "stability": stability_rows(status),
         "sources": [[each.mode, each.address, each.state] for each in status.sources],
+        "outputs": [_output(each) for each in status.outputs],
         "events": [[_moment(each.at), each.kind, each.text] for each in reversed(status.events)],
     }
 
@@ -251,6 +262,18 @@ def _listener(each: ListenerStatus, rates: Mapping[str, float]) -> list[str]:
         _NONE if rate is None else f"{rate:.1f}",
         *(count(number) for number in numbers),
         versions or _NONE,
+    ]
+
+
+def _output(each: OutputStatus) -> list[str]:
+    return [
+        each.mode,
+        each.target,
+        f"{each.state}: {each.text}",
+        count(each.sent),
+        _moment(each.last_sent),
+        signed_time(each.offset) if each.offset is not None else _NONE,
+        _NONE if each.clock_class is None else str(each.clock_class),
     ]
 
 
@@ -280,6 +303,7 @@ def _shown(status: Status) -> dict[str, bool]:
         "delays": bool(status.refclock and status.refclock.delays),
         "stability": any(each.pulses for each in status.stability),
         "sources": bool(status.sources),
+        "outputs": bool(status.outputs),
         "listeners": bool(status.server.listeners),
         "no-listeners": not status.server.listeners,
     }

@@ -72,11 +72,14 @@ def test_alarms_gather_from_every_part() -> None:
         pps=replace(status.pps, error="no such device"),
         server=ServerStatus.of(listener),
         leaps=replace(status.leaps, alarms=("The list of leap seconds expired",)),
+        outputs=(replace(status.outputs[0], state="problem", text="nobody listens there"), status.outputs[1]),
     )
     found = alarms(bad)
-    assert len(found) == 5
+    assert len(found) == 6
     assert [
-        word for word in ("inverted", "unplugged", "no such device", "port taken", "expired") if not any(word in each for each in found)
+        word
+        for word in ("inverted", "unplugged", "no such device", "port taken", "expired", "nobody listens")
+        if not any(word in each for each in found)
     ] == []
     assert status_json(bad)["alarms"] == list(found)
 

@@ -3,7 +3,7 @@
 # by the mirror, that this host's apt is set up for. Does nothing if they are there. Needs no privilege.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
-packages=(chrony ntpsec-ntpdig python3-ntp python3-ntplib rdate)
+packages=(chrony linuxptp ntpsec-ntpdig ptpd python3-ntp python3-ntplib rdate)
 mkdir -p "$1"
 cd "$1"
 exec 9>lock

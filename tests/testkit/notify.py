@@ -1,10 +1,11 @@
 """ioctl(2) of unmodified programs, answered by a test: seccomp user notification (seccomp_unotify(2), Linux 5.0).
 
-A filter traps ioctl calls with given request numbers on one thread (and all that it starts) or on a child process; a
-supervisor in the test answers them, reading and writing the caller's memory. Every other call goes to the kernel as ever.
+A filter traps ioctl calls with given request numbers, and where it is asked for all calls that set or steer a clock, on one thread
+(and all that it starts) or on a child process; a supervisor in the test answers them, reading and writing the caller's memory.
+Every other call goes to the kernel as ever.
 Needs no privilege (no_new_privs is set on the filtered thread). x86-64 and aarch64.
 
-Run as a program it is the launcher of `Supervisor.spawn`: notify.py DESCRIPTOR REQUESTS PROGRAM ARGUMENT...
+Run as a program it is the launcher of `Supervisor.spawn`: notify.py DESCRIPTOR REQUESTS CLOCKS PROGRAM ARGUMENT...
 """
 
 import ctypes
@@ -20,13 +21,18 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, TypeVar
 
-__all__ = ["Call", "Supervisor"]
+__all__ = ["PASS_ON", "Call", "ClockCall", "Supervisor"]
 
 _T = TypeVar("_T")
 
 _ARCHITECTURE, _NR_SECCOMP, _NR_IOCTL = {"x86_64": (0xC000003E, 317, 16), "aarch64": (0xC00000B7, 277, 29)}[platform.machine()]
+_CLOCK_CALLS = {  # clock_adjtime, adjtimex, clock_settime, settimeofday
+    "x86_64": (305, 159, 227, 164),
+    "aarch64": (266, 171, 112, 170),
+}[platform.machine()]
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.process_vm_readv.restype = _LIBC.process_vm_writev.restype = ctypes.c_ssize_t
 _ULONG = ctypes.c_ulong
@@ -38,18 +44,33 @@ _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06  # classic BPF
 _NOTIF_RECV, _NOTIF_SEND = 0xC0502100, 0xC0182101
 
 
+PASS_ON = 1 << 62
+"""A handler's result that lets the kernel make the call after all."""
+_CONTINUE = 1
+
+
+class ClockCall(IntEnum):
+    """The calls that set or steer a clock, by their place in the kernel's numbering of this machine."""
+
+    ADJTIME, ADJTIMEX, SETTIME, SETTIMEOFDAY = _CLOCK_CALLS
+
+
 class _IoVec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One trapped ioctl: the calling thread, the descriptor, the request and the address of the argument."""
+    """One trapped ioctl: the calling thread, the descriptor, the request and the address of the argument.
+
+    Of a call that steers a clock (`clock`): descriptor is the clock's id where there is one, argument the address of what is passed.
+    """
 
     pid: int
     descriptor: int
     request: int
     argument: int
+    clock: ClockCall | None = None
 
     def peek(self, length: int) -> bytes:
         """The first bytes of the argument."""
@@ -68,10 +89,12 @@ class Call:
 
 
 class Supervisor:
-    """Answers the ioctl calls whose request is one of `requests`; `handle` returns the result, or minus an error number."""
+    """Answers the ioctl calls whose request is one of `requests`; `handle` returns the result, minus an error number, or PASS_ON."""
 
-    def __init__(self, requests: Sequence[int], handle: Callable[[Call], int]) -> None:
+    def __init__(self, requests: Sequence[int], handle: Callable[[Call], int], *, clocks: bool = False) -> None:
+        """clocks: the calls that set or steer a clock are answered too."""
         self._requests = tuple(requests)
+        self._clocks = clocks
         self._handle = handle
 
     def call(self, function: Callable[[], _T]) -> _T:
@@ -81,7 +104,7 @@ class Supervisor:
 
         def body() -> None:
             try:
-                listener = _install(self._requests)
+                listener = _install(self._requests, clocks=self._clocks)
                 threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
                 result.append(function())
             except BaseException as error:  # handed to the caller's thread
@@ -99,7 +122,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             numbers = ",".join(str(request) for request in self._requests)
-            launcher = [sys.executable, os.path.abspath(__file__), str(theirs.fileno()), numbers]
+            launcher = [sys.executable, os.path.abspath(__file__), str(theirs.fileno()), numbers, str(int(self._clocks))]
             process = subprocess.Popen([*launcher, *argv], pass_fds=(theirs.fileno(),), **options)
             theirs.close()
             listeners = socket.recv_fds(ours, 1, 1)[1]
@@ -124,26 +147,38 @@ class Supervisor:
 
     def _answer(self, listener: int, notification: bytes) -> None:
         identity, pid = struct.unpack_from("QI", notification)
-        descriptor, request, argument = struct.unpack_from("3Q", notification, 32)
         try:
-            result = self._handle(Call(pid, descriptor, request & 0xFFFFFFFF, argument))
+            result = self._handle(_call(pid, notification))
         except OSError as error:
             result = -(error.errno or errno.EFAULT)
         try:
-            fcntl.ioctl(listener, _NOTIF_SEND, bytearray(struct.pack("QqiI", identity, max(result, 0), min(result, 0), 0)))
+            passed = result == PASS_ON
+            answer = (0, 0, _CONTINUE) if passed else (max(result, 0), min(result, 0), 0)
+            fcntl.ioctl(listener, _NOTIF_SEND, bytearray(struct.pack("QqiI", identity, *answer)))
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.EBADF):  # the caller was killed, or all of them have ended
                 raise
 
 
-def _program(requests: Sequence[int]) -> bytes:
-    """Allow everything but ioctl on this architecture with one of the requests in the low word of its second argument."""
-    count = len(requests)
+def _call(pid: int, notification: bytes) -> Call:
+    number = struct.unpack_from("i", notification, 16)[0]
+    first, second, third = struct.unpack_from("3Q", notification, 32)
+    if number == _NR_IOCTL:
+        return Call(pid, first, second & 0xFFFFFFFF, third)
+    clock = ClockCall(number)
+    identified = clock in (ClockCall.ADJTIME, ClockCall.SETTIME)
+    return Call(pid, ctypes.c_int(first & 0xFFFFFFFF).value if identified else 0, 0, second if identified else first, clock)
+
+
+def _program(requests: Sequence[int], clock_calls: Sequence[int] = ()) -> bytes:
+    """Allow all but the clock calls, and ioctl on this architecture with one of the requests in the low word of its second argument."""
+    count, calls = len(requests), len(clock_calls)
     code = [
         (_LOAD, 0, 0, 4),
         (_JUMP_EQUAL, 1, 0, _ARCHITECTURE),
         (_RETURN, 0, 0, _ALLOW),
         (_LOAD, 0, 0, 0),
+        *((_JUMP_EQUAL, calls - i + count + 3, 0, call) for i, call in enumerate(clock_calls)),
         (_JUMP_EQUAL, 1, 0, _NR_IOCTL),
         (_RETURN, 0, 0, _ALLOW),
         (_LOAD, 0, 0, 24),
@@ -154,9 +189,9 @@ def _program(requests: Sequence[int]) -> bytes:
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
 
 
-def _install(requests: Sequence[int]) -> int:
+def _install(requests: Sequence[int], *, clocks: bool = False) -> int:
     """Put the filter on the calling thread and return the descriptor where its calls are heard."""
-    code = _program(requests)
+    code = _program(requests, _CLOCK_CALLS if clocks else ())
     text = ctypes.create_string_buffer(code, len(code))
     program = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, ctypes.addressof(text)))
     if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
@@ -168,12 +203,12 @@ def _install(requests: Sequence[int]) -> int:
     raise OSError(ctypes.get_errno(), "seccomp")
 
 
-def _launch(descriptor: int, requests: Sequence[int], argv: list[str]) -> None:
-    listener = _install(requests)
+def _launch(descriptor: int, requests: Sequence[int], argv: list[str], *, clocks: bool) -> None:
+    listener = _install(requests, clocks=clocks)
     with socket.socket(fileno=descriptor) as channel:
         socket.send_fds(channel, [b"x"], [listener])
     os.execvp(argv[0], argv)
 
 
 if __name__ == "__main__":
-    _launch(int(sys.argv[1]), [int(number) for number in sys.argv[2].split(",")], sys.argv[3:])
+    _launch(int(sys.argv[1]), [int(number) for number in sys.argv[2].split(",") if number], sys.argv[4:], clocks=sys.argv[3] == "1")

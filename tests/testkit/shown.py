@@ -13,6 +13,7 @@ from stratum1.control import (
     ListenerStatus,
     LockStatus,
     NextLeap,
+    OutputStatus,
     PpsStatus,
     RefclockStatus,
     SerialDelay,
@@ -146,6 +147,10 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
             ),
             alarms=(),
         ),
+        outputs=(
+            OutputStatus("sock", "/run/chrony.stratum1.sock", "sending", "a sample a second", 3990, UtcNs(now - NS // 3), 0.25, None),
+            OutputStatus("ptp4l", "/var/run/ptp4l", "sending", "class 6: locked to the primary reference", 12, UtcNs(now - NS), None, 6),
+        ),
         events=(
             EventRecord(UtcNs(now - 5000 * NS), "start", "stratum1 0.1.0 started"),
             EventRecord(UtcNs(now - 4000 * NS), "lock", "acquiring to locked: steered by the pulse"),
@@ -181,6 +186,7 @@ def make_bare_status(now: UtcNs = NOW) -> Status:
         server=ServerStatus.of(),
         sources=(),
         stability=(),
+        outputs=(),
         events=(),
     )
 
