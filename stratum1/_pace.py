@@ -6,10 +6,13 @@ from typing import Protocol
 
 from stratum1.timescale import NS, MonoNs, UtcNs
 
-__all__ = ["Pace", "Truth", "raw_now"]
+__all__ = ["Pace", "Truth", "late_pulse", "raw_now"]
 
 _LONGEST = 0.5
 """Seconds of one sleep: the kernel's sleeping clock is slewed and this one is not, so long sleeps are done in parts."""
+
+_TICKING = 5.3e-9
+"""s/s by which the simulated receiver's own clock is off: its pulses walk through a tick within some seconds."""
 
 
 class Truth(Protocol):
@@ -28,6 +31,14 @@ class Truth(Protocol):
 def raw_now() -> MonoNs:
     """The reading of CLOCK_MONOTONIC_RAW now."""
     return MonoNs(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
+
+
+def late_pulse(second: int, tick: float) -> float:
+    """How late, in seconds, the simulated receiver gives the pulse of a UTC second: it can at an edge of its own clock only.
+
+    tick: period of that clock, seconds; 0.0 for one that can at any instant.
+    """
+    return 0.0 if not tick else (second * _TICKING / tick % 1.0 - 0.5) * tick
 
 
 class Pace:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from .config import ReceiverConfig
 from .gnss.serial_reader import LineState, SerialReader
@@ -18,6 +19,8 @@ __all__ = ["Receiver", "SimulationSettings", "raw_now"]
 
 _PHASE = 0.1
 """Seconds by which simulated true time differs from what the virtual clock starts with."""
+_TICK = 21e-9
+"""Seconds between two edges of the simulated receiver's own clock (48 MHz)."""
 _KEEP = 60
 """Seconds of simulated truth kept: the devices never look back further than their last second."""
 
@@ -54,10 +57,11 @@ class Receiver:
         if simulation is not None:
             truth = _truth(simulation.seed)
             simulation.directory.mkdir(parents=True, exist_ok=True)
-            self._simulated = SimulatedReceiver(truth, simulation.seed, simulation.directory)
+            speaks: Literal["nmea", "ubx"] = "ubx" if config.protocol == "ubx" else "nmea"
+            self._simulated = SimulatedReceiver(truth, simulation.seed, simulation.directory, speaks=speaks, tick=_TICK)
             device = self._simulated.path
         if config.pps == "simulated" and simulation is not None:
-            self._pulse = SimulatedPulse(truth, on_edge, simulation.seed + 1)
+            self._pulse = SimulatedPulse(truth, on_edge, simulation.seed + 1, tick=_TICK)
         elif config.pps != "none":
             self._pulse = _pulse_source(config, on_edge)
         baud = config.baud

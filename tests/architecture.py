@@ -129,7 +129,18 @@ _PURE_MODULES = {
     *(
         "stratum1.gnss." + name
         for name in (
-            *("_calendar", "_decoder", "_epoch", "_framer", "_satellites", "_sentences", "_simulated_nmea", "events"),
+            *(
+                "_calendar",
+                "_decoder",
+                "_epoch",
+                "_framer",
+                "_satellites",
+                "_sentences",
+                "_simulated_nmea",
+                "_simulated_sky",
+                "_simulated_ubx",
+                "events",
+            ),
             *("_ubx_messages", "_ubx_nav", "_ubx_reader", "_ubx_sky", "_ubx_state"),
         )
     ),

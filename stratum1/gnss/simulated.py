@@ -1,4 +1,4 @@
-"""The simulated receiver: NMEA bytes at a baud rate's pace through a pseudo-terminal, and every plug that a person can pull."""
+"""The simulated receiver: NMEA or UBX bytes at a baud rate's pace through a pseudo-terminal, and every plug that a person can pull."""
 
 import os
 import random
@@ -6,11 +6,13 @@ import select
 import threading
 import tty
 from pathlib import Path
+from typing import Literal
 
-from stratum1._pace import Pace, Truth, raw_now
+from stratum1._pace import Pace, Truth, late_pulse, raw_now
 from stratum1.timescale import NS, MonoNs, UtcNs, ns_from_seconds
 
 from ._simulated_nmea import nmea_epoch
+from ._simulated_ubx import ubx_epoch
 
 __all__ = ["SimulatedReceiver"]
 
@@ -21,21 +23,36 @@ _BITS = 10
 
 
 class SimulatedReceiver:
-    """Sends the sentences of each true second, `serial_delay` seconds after it.
+    """Sends the sentences (or UBX messages) of each true second, `serial_delay` seconds after it.
 
     `path` is what a serial reader opens. With a directory it is a symbolic link there that stays the same when the receiver
     is unplugged and comes back; without one it changes then.
     """
 
     def __init__(
-        self, truth: Truth, seed: int, directory: Path | None = None, *, serial_delay: float = 0.25, jitter: float = 0.02, baud: int = 9600
+        self,
+        truth: Truth,
+        seed: int,
+        directory: Path | None = None,
+        *,
+        serial_delay: float = 0.25,
+        jitter: float = 0.02,
+        baud: int = 9600,
+        speaks: Literal["nmea", "ubx", "both"] = "nmea",
+        tick: float = 0.0,
     ) -> None:
-        """serial_delay: of the first byte, 0 to 0.9 s. jitter: its standard deviation, 0 to 0.1 s. baud: 9600 or more.
+        """serial_delay: of the first byte, 0 to 0.9 s. jitter: its standard deviation, 0 to 0.1 s. baud: 9600 or more; 38400 for "both".
 
+        tick: period of the receiver's own clock, seconds, to the next edge of which its pulses come; TIM-TP announces by how much.
         Raises ValueError; OSError where no pseudo-terminal can be had.
         """
-        if not 0 <= serial_delay <= 0.9 or not 0 <= jitter <= 0.1 or baud < 9600:
-            raise ValueError(f"a serial delay of {serial_delay} s (0 to 0.9), jitter {jitter} s (0 to 0.1), {baud} baud (9600 or more)")
+        least = 38_400 if speaks == "both" else 9600
+        if not 0 <= serial_delay <= 0.9 or not 0 <= jitter <= 0.1 or baud < least or not 0 <= tick <= 1e-6:
+            raise ValueError(
+                f"a serial delay of {serial_delay} s (0 to 0.9), jitter {jitter} s (0 to 0.1), {baud} baud ({least} or more), "
+                f"a tick of {tick} s (0 to 1e-6)"
+            )
+        self._speaks, self._tick = speaks, tick
         self._truth = truth.twin()
         self._seed = seed
         self._random = random.Random(seed)  # noqa: S311 (a simulation has to be repeatable)
@@ -124,7 +141,7 @@ class SimulatedReceiver:
         """Send one second's sentences, each burst when its last byte would have passed the line. False when the thread is to end."""
         delay_ns = ns_from_seconds(max(0.0, self._random.gauss(self._delay, self._jitter)))
         begin = self._truth.raw_at(UtcNs(second * NS + delay_ns))
-        data = nmea_epoch(UtcNs(second * NS), self._seed, fix=self._fix)
+        data = self._epoch(second)
         burst = -(-len(data) // _WRITES)
         for start in range(0, len(data), burst):
             chunk = data[start : start + burst]
@@ -132,6 +149,14 @@ class SimulatedReceiver:
                 return False
             self._send(chunk)
         return True
+
+    def _epoch(self, second: int) -> bytes:
+        utc, data = UtcNs(second * NS), b""
+        if self._speaks != "ubx":
+            data = nmea_epoch(utc, self._seed, fix=self._fix)
+        if self._speaks != "nmea":
+            data += ubx_epoch(utc, self._seed, fix=self._fix, late=late_pulse(second + 1, self._tick))
+        return data
 
     def _send(self, chunk: bytes) -> None:
         with self._lock:

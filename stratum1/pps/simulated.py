@@ -3,7 +3,7 @@
 import random
 import threading
 
-from stratum1._pace import Pace, Truth, raw_now
+from stratum1._pace import Pace, Truth, late_pulse, raw_now
 from stratum1.interchange import KernelClockId
 from stratum1.timescale import NS, MonoNs, UtcNs, ns_from_seconds
 
@@ -19,9 +19,18 @@ class SimulatedPulse:
     """An `EdgeSource` without hardware: an assert edge at each true second, a clear edge `width` seconds later."""
 
     def __init__(
-        self, truth: Truth, on_edge: EdgeCallback, seed: int, *, jitter: float = 1e-6, width: float = 0.1, edge: EdgeKind = EdgeKind.ASSERT
+        self,
+        truth: Truth,
+        on_edge: EdgeCallback,
+        seed: int,
+        *,
+        jitter: float = 1e-6,
+        width: float = 0.1,
+        edge: EdgeKind = EdgeKind.ASSERT,
+        tick: float = 0.0,
     ) -> None:
         """jitter: one standard deviation of a stamp, seconds. width: 0.001 to 0.9 s. edge: which one the reports count as the pulse.
+        tick: period of the receiver's own clock, seconds, as of the simulated receiver that the pulse belongs to.
 
         on_edge is called in the pulse's thread, after the instant of the stamp. Raises ValueError.
         """
@@ -33,6 +42,7 @@ class SimulatedPulse:
         self._jitter_ns = jitter * NS
         self._width_ns = ns_from_seconds(width)
         self._edge = edge
+        self._tick = tick
         self._sequence = 0
         self._missed = 0
         self._paused = False
@@ -108,8 +118,9 @@ class SimulatedPulse:
 
     def _pulse(self, pace: Pace, second: int) -> bool:
         """Wait for one pulse and deliver it. False when the thread is to end."""
-        rise = self._stamp(UtcNs(second * NS))
-        fall = self._stamp(UtcNs(second * NS + self._width_ns))
+        start = second * NS + ns_from_seconds(late_pulse(second, self._tick))
+        rise = self._stamp(UtcNs(start))
+        fall = self._stamp(UtcNs(start + self._width_ns))
         if not pace.until(rise):
             return False
         if self._paused:

@@ -4,9 +4,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from stratum1._pace import late_pulse
 from stratum1.clock import ClockLimits, SimulatedClock
 from stratum1.discipline import DisciplineSettings, DriftRecord
 from stratum1.gnss._simulated_nmea import nmea_epoch
+from stratum1.gnss._simulated_ubx import ubx_epoch
 from stratum1.inputs import DisturbedInput, EdgeInput, Input, LineInput, SerialInput, TickInput
 from stratum1.interchange import KernelClockId, LockState, Steering, TimeState
 from stratum1.pipeline import Note, Output, Pipeline, PipelineSettings
@@ -23,7 +25,10 @@ REFCLOCK = RefClockSettings(accuracy=1e-7)
 
 @dataclass(frozen=True)
 class Conditions:
-    """What is pulled. pulse, line, fix: whether it is there in a second. delay: of the first byte; baud: how fast the rest follows."""
+    """What is pulled. pulse, line, fix: whether it is there in a second. delay: of the first byte; baud: how fast the rest follows.
+
+    speaks: "nmea", "ubx" or "both". tick: of the receiver's own clock, seconds, which makes the sawtooth that TIM-TP announces.
+    """
 
     pulse: bool = True
     line: bool = True
@@ -32,6 +37,8 @@ class Conditions:
     baud: int = 9600
     jitter: float = 1e-6
     serial_jitter: float = 0.02
+    speaks: str = "nmea"
+    tick: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ class Rig:
             self._line = conditions.line
             text = "the line is open at 9600 baud" if self._line else "the serial line is gone: is it plugged in?"
             self.feed(LineInput(self.clock.reading().at_ns, self._line, text))
-        error = self.draw.gauss(0.0, conditions.jitter)
+        error = self.draw.gauss(0.0, conditions.jitter) + late_pulse(self._true(0.0) // NS, conditions.tick)
         if conditions.pulse:
             later += [(0.0005, lambda: self._edge(EdgeKind.ASSERT, error)), (0.1005, lambda: self._edge(EdgeKind.CLEAR, 0.1))]
         delay = conditions.delay + self.draw.uniform(-conditions.serial_jitter, conditions.serial_jitter)
@@ -153,8 +160,11 @@ class Rig:
         self.second += 1
 
     def _bytes(self, conditions: Conditions, delay: float) -> list[tuple[float, Callable[[], None]]]:
-        data = nmea_epoch(self._true(0.0), 7, fix=conditions.fix)
-        size = 64
+        now, data, size = self._true(0.0), b"", 64
+        if conditions.speaks != "ubx":
+            data = nmea_epoch(now, 7, fix=conditions.fix)
+        if conditions.speaks != "nmea":
+            data += ubx_epoch(now, 7, fix=conditions.fix, late=late_pulse(now // NS + 1, conditions.tick))
         return [
             (min(0.999, delay + (start + min(size, len(data) - start)) * 10 / conditions.baud), self._piece(data[start : start + size]))
             for start in range(0, len(data), size)
