@@ -35,6 +35,7 @@ from .timescale import NS, LeapTable, MonoNs, UtcNs
 __all__ = ["Note", "Output", "Pipeline", "PipelineReport", "PipelineSettings"]
 
 _AGREEING = "*+-"
+_LOOK = 5 * NS  # between looks at the sources for what is worth a line in the event log
 _VALID = 4 * NS  # a state not renewed for so long comes from a publisher that hangs
 _SERVING = frozenset({LockState.LOCKED, LockState.HOLDOVER, LockState.NETWORK})
 _LEAP_PAUSE = 5 * NS  # around a leap second in which no sample of a server counts: it may make its own a little earlier or later
@@ -57,6 +58,7 @@ class Pipeline:
         )
         self._selection = Selection(settings.selection, (reference.name for reference in self._references))
         self._watch = Watch()
+        self._looked_ns = MonoNs(0)
         self._now = Reading(MonoNs(0), UtcNs(0))
         self._discipline = Discipline(settings.discipline, limits, drift)
         self._decision: Decision | None = None
@@ -248,6 +250,12 @@ class Pipeline:
         self._leaps.agree(each.name for each in report.sources if each.state.symbol in _AGREEING)
         seen = self._watch.look(report)
         return joined(output, Output(notes=tuple(Note(reading.at_ns, "source", alarm, text) for alarm, text in seen)))
+        output = _joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading)), reading.at_ns))
+        if self._selection.has_one or 0 <= reading.at_ns - self._looked_ns < _LOOK:
+            return output
+        self._looked_ns = reading.at_ns
+        seen = self._watch.look(self._selection.report(reading, self._own(reading.at_ns)))
+        return _joined(output, Output(notes=tuple(Note(reading.at_ns, "source", alarm, text) for alarm, text in seen)))
 
     def _health(self, now: Reading) -> ReferenceHealth:
         """Of what steers: the servers, or all receivers together, of which one that can be used is enough."""

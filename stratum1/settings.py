@@ -11,6 +11,7 @@ from .hw import HatError, hat_defaults
 
 __all__ = ["DEFAULT_FILE", "load_config", "simulated_directory", "simulation_overrides"]
 
+_OTHERS = "another-receiver"
 DEFAULT_FILE = Path("/etc/stratum1/stratum1.toml")
 
 
@@ -41,6 +42,7 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
             "serial-delay": None,
             "pulse-delay": 0.0,
         },
+        "another-receiver": [],  # nor is its time that of another one
         "clock": {"control": "virtual", "state-directory": str(directory)},
         "server": [{"listen": listen} for listen in listeners],
         "web": {"listen": _on_loopback(below.web.listen) if below is not None else "127.0.0.1:8080"},
@@ -72,16 +74,27 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 
 
 def _under_hat(text: str, name: str, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The overrides, with the HAT's data added for keys that the file leaves out."""
+    """The overrides, with the HATs' data added for keys that the file leaves out."""
     try:
-        receiver = tomllib.loads(text).get("receiver")
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return overrides  # told by parse_config, with its place
+    added: dict[str, Any] = {"receiver": {**_missing(data.get("receiver"), f"{name}: receiver"), **overrides.get("receiver", {})}}
+    others = data.get(_OTHERS)
+    if isinstance(others, list) and _OTHERS not in overrides:
+        places = (f"{name}: {_OTHERS}[{number}]" for number in range(1, len(others) + 1))
+        added[_OTHERS] = [
+            {**_missing(each, place), **each} if isinstance(each, dict) else each for each, place in zip(others, places, strict=True)
+        ]
+    return {**overrides, **{key: value for key, value in added.items() if value}}
+
+
+def _missing(receiver: object, place: str) -> dict[str, Any]:
+    """What the HAT says beyond the file's own table of a receiver."""
     if not isinstance(receiver, dict) or not isinstance(hat := receiver.get("hat"), str):
-        return overrides
+        return {}
     try:
         defaults = hat_defaults(hat)
     except HatError as error:
-        raise ConfigError(f'{name}: receiver.hat = "{hat}": {error}') from None
-    missing = {key: value for key, value in defaults.items() if key not in receiver}
-    return {**overrides, "receiver": {**missing, **overrides.get("receiver", {})}}
+        raise ConfigError(f'{place}.hat = "{hat}": {error}') from None
+    return {key: value for key, value in defaults.items() if key not in receiver}

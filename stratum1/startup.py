@@ -6,11 +6,12 @@ from pathlib import Path
 from .build_date import build_date
 from .clock import Clock, ClockError, KernelClock, VirtualClock
 from .clock.state import floor_instant
-from .config import Config
+from .config import Config, ReceiverConfig
 from .discipline import DisciplineSettings
 from .pipeline import PipelineSettings
 from .pps.events import EdgeKind
 from .refclock import RefClockSettings
+from .selection import SelectionSettings, SourceOptions
 from .server import ListenAddress, ListenError, open_socket, parse_listen
 from .timescale import LeapTable, LeapTableError, parse_leap_list
 
@@ -62,13 +63,31 @@ def read_leaps(path: Path, problem: Callable[[str], None]) -> LeapTable | None:
 
 def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSettings:
     """What shapes the pipeline. delays: serial delays learned earlier, seconds by kind of sentence."""
-    clock, receiver = config.clock, config.receiver
+    clock, names = config.clock, config.receiver_names
     discipline = DisciplineSettings(
         engine=clock.discipline, holdover_limit=clock.holdover_limit, step_threshold=clock.step_threshold, panic_limit=clock.panic_limit
     )
-    if receiver is None:
-        return PipelineSettings(discipline)
-    refclock = RefClockSettings(
+    selection = SelectionSettings(
+        clock.minimum_agreeing_sources,
+        {
+            name: SourceOptions(each.prefer, each.trust, each.require, each.noselect)
+            for name, each in (*zip(names, config.receivers, strict=True), *zip(config.source_names, config.source, strict=True))
+        },
+    )
+    if config.receiver is None:
+        return PipelineSettings(discipline, selection=selection)
+    first, *more = (
+        _refclock(name, each, delays, not number) for number, (name, each) in enumerate(zip(names, config.receivers, strict=True))
+    )
+    return PipelineSettings(discipline, first, build_date(), config.receiver.rollover_repair, more=tuple(more), selection=selection)
+
+
+def _refclock(name: str, receiver: ReceiverConfig, delays: dict[str, float], is_first: bool) -> RefClockSettings:
+    """delays: of all receivers, those of any but the first as "NAME/KIND"."""
+    prefix = "" if is_first else f"{name}/"
+    own = {kind.removeprefix(prefix): delay for kind, delay in delays.items() if kind.startswith(prefix)}
+    return RefClockSettings(
+        name=name,
         edge=EdgeKind(receiver.pps_edge),
         has_pulse=receiver.pps != "none",
         refuse_polarity=receiver.pps_polarity_check == "refuse",
@@ -76,11 +95,10 @@ def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSetti
         accuracy=receiver.accuracy,
         refid=receiver.refid.encode().ljust(4, b"\0"),
         serial_delay=receiver.serial_delay,
-        delays=delays,
+        delays={kind: delay for kind, delay in own.items() if "/" not in kind},
         protocol=receiver.protocol,
         sawtooth=receiver.sawtooth_correction,
     )
-    return PipelineSettings(discipline, refclock, build_date(), receiver.rollover_repair)
 
 
 def unserved(config: Config) -> Iterator[str]:

@@ -4,12 +4,33 @@ from typing import Literal
 
 from pydantic import Field
 
-from ._values import Baud, Device, File, Flag, Host, Listen, Model, Number, PpsSource, Refid, TemperatureSensor
+from ._values import Baud, Count, Device, File, Flag, Host, Listen, Model, Name, Number, PpsSource, Refid, TemperatureSensor
 
-__all__ = ["ClockConfig", "ControlConfig", "LogConfig", "NtsKeConfig", "ReceiverConfig", "ServerConfig", "SourceConfig", "WebConfig"]
+__all__ = [
+    "AnotherReceiverConfig",
+    "ClockConfig",
+    "ControlConfig",
+    "LogConfig",
+    "NtsKeConfig",
+    "ReceiverConfig",
+    "SelectionOptions",
+    "ServerConfig",
+    "SourceConfig",
+    "WebConfig",
+]
 
 
-class ReceiverConfig(Model):
+class SelectionOptions(Model):
+    """What a receiver or a source may be called, and how it is chosen: the options of chrony's sources."""
+
+    name: Name | None = Field(None, description="what it is called on the page, in metrics and in the log")
+    prefer: Flag = Field(False, description="while it agrees, only sources with this flag steer")
+    trust: Flag = Field(False, description="where sources with this flag are there, only they decide who lies")
+    require: Flag = Field(False, description="nothing steers unless a source with this flag agrees")
+    noselect: Flag = Field(False, description="watched and shown, never steers")
+
+
+class ReceiverConfig(SelectionOptions):
     """[receiver]: the stratum 0 reference. Without this table the server lives on its [[source]] tables."""
 
     hat: str | None = Field(None, description="name of a HAT in hw/hats; the keys below override its data")
@@ -37,6 +58,10 @@ class ReceiverConfig(Model):
     accuracy: Number = Field(1e-6, gt=0, le=0.1, description="seconds of fixed error to assume of the pulse, part of the error bound")
 
 
+class AnotherReceiverConfig(ReceiverConfig):
+    """[[another-receiver]]: one more receiver with its own line and pulse; the better one leads, and both are averaged if they agree."""
+
+
 class ClockConfig(Model):
     """[clock]: what is disciplined, and how."""
 
@@ -50,6 +75,7 @@ class ClockConfig(Model):
     holdover_limit: Number = Field(1e-3, gt=0, le=16, description="seconds of error bound at which we stop claiming to know the time")
     step_threshold: Number = Field(0.128, gt=0, le=10, description="seconds of offset above which the clock is stepped, not slewed")
     panic_limit: Number = Field(1000.0, gt=0, description="seconds of offset above which a step after the first lock is refused")
+    minimum_agreeing_sources: Count = Field(1, ge=1, le=64, description="so many receivers and sources must agree before they steer")
     leap_seconds_file: File = Field("/usr/share/zoneinfo/leap-seconds.list", description="IERS list; its expiry is shown")
     temperature_sensor: TemperatureSensor = Field(
         "auto",
@@ -58,7 +84,7 @@ class ClockConfig(Model):
     )
 
 
-class SourceConfig(Model):
+class SourceConfig(SelectionOptions):
     """[[source]]: another time server, named as ntpd-rs names it."""
 
     mode: Literal["server", "pool", "nts", "nts-pool", "peer", "nts-peer", "broadcast", "manycast"]

@@ -93,7 +93,7 @@ def _explain(detail: Any) -> str:
     if kind in ("model_type", "model_attributes_type", "tuple_type", "dict_type"):
         reason = (
             f"must be a table, written as [[{path[0]}]]"
-            if path[0] in ("source", "server", "output")
+            if path[0] in ("source", "server", "output", "another-receiver")
             else f"must be a table, written as [{path[0]}]"
         )
     elif kind in _PLAIN:

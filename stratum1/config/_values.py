@@ -8,12 +8,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
 
 __all__ = [
     "Baud",
+    "Count",
     "Device",
     "File",
     "Flag",
     "Host",
     "Listen",
     "Model",
+    "Name",
     "Number",
     "PpsSource",
     "Refid",
@@ -61,6 +63,12 @@ def _refid(text: str) -> str:
     raise ValueError('must be one to four printable ASCII characters, such as "GPS" or "PPS" (RFC 5905, figure 12)')
 
 
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", text):
+        return text
+    raise ValueError('must be 1 to 64 letters, digits, ".", ":", "_" or "-", as "roof"')
+
+
 def _absolute(text: str) -> str:
     if text.startswith("/") and text.strip() == text:
         return text
@@ -96,7 +104,9 @@ def _host(text: str) -> str:
 Listen = Annotated[str, AfterValidator(_listen_address)]
 File = Annotated[str, AfterValidator(_absolute)]
 Flag = Annotated[bool, Strict()]  # "yes" and 1 are mistakes, not flags
+Name = Annotated[str, AfterValidator(_name)]
 Number = Annotated[float, Strict()]
+Count = Annotated[int, Strict()]
 Baud = Annotated[int | str, AfterValidator(_baud)]
 Device = Annotated[str, AfterValidator(_device)]
 Host = Annotated[str, AfterValidator(_host)]

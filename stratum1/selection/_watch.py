@@ -6,12 +6,12 @@ from ._types import SelectionReport, SourceReport, SourceState
 
 __all__ = ["Watch"]
 
-_STEADY = 3  # looks that a change must last, so that a source on the edge doesn't fill the log
+_STEADY = 2  # looks that a change must last, so that a source on the edge doesn't fill the log
 _LIARS = frozenset({SourceState.FALSETICKER, SourceState.MISTRUSTED})
 
 
 class Watch:
-    """Looks once a second. Silent while there is only one source: what happens to it is told as the lock's state."""
+    """Looks every few seconds. Silent while there is only one source: what happens to it is told as the lock's state."""
 
     def __init__(self) -> None:
         self._lead: str | None = None

@@ -4,6 +4,7 @@ No I/O; the only randomness is seeded.
 """
 
 from ._loops import Claim, Loop, SampleLoop
+from ._network import Network, SimulatedServer
 from ._pipeline_loop import PipelineLoop
 from ._run import SETTLING, Row, SimulationResult, quantile, simulate
 from ._scenarios import SCENARIOS, Scenario, Series, series
@@ -16,12 +17,14 @@ __all__ = [
     "SETTLING",
     "Claim",
     "Loop",
+    "Network",
     "Noise",
     "PipelineLoop",
     "Row",
     "SampleLoop",
     "Scenario",
     "Series",
+    "SimulatedServer",
     "SimulatedTruth",
     "SimulationResult",
     "World",

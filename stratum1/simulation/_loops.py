@@ -6,6 +6,7 @@ from typing import Protocol
 from stratum1.clock import ClockLimits
 from stratum1.discipline import Decision, Discipline, DisciplineSettings, DriftRecord
 from stratum1.gnss.events import Event
+from stratum1.inputs import SampleInput
 from stratum1.interchange import Environment, Leap, LockState, Reading, ReferenceHealth, Sample, Steering
 from stratum1.timescale import NS, UtcNs, seconds
 
@@ -36,6 +37,9 @@ class Loop(Protocol):
 
     def heard(self, now: Reading, events: tuple[Event, ...]) -> Steering | None:
         """The receiver's sentence for this second has arrived."""
+
+    def measured(self, event: SampleInput) -> Steering | None:
+        """A server was asked and has answered."""
 
     def claim(self) -> Claim:
         """What is claimed since the last call of the others."""
@@ -84,6 +88,11 @@ class SampleLoop:
         """See `Loop.heard`; the pulses need no numbering here."""
         del now, events
         return None
+
+    def measured(self, event: SampleInput) -> Steering | None:
+        """See `Loop.measured`; without a selection every answer steers."""
+        self._decision = self.discipline.observe(event.sample)
+        return self._decision.steering
 
     def claim(self) -> Claim:
         """See `Loop.claim`."""

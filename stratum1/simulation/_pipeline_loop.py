@@ -3,7 +3,7 @@
 from stratum1.clock import ClockLimits
 from stratum1.discipline import DisciplineSettings, DriftRecord
 from stratum1.gnss.events import Event
-from stratum1.inputs import EdgeInput, EnvironmentInput, GnssInput, TickInput
+from stratum1.inputs import EdgeInput, EnvironmentInput, GnssInput, SampleInput, TickInput
 from stratum1.interchange import Environment, KernelClockId, Reading, Steering
 from stratum1.pipeline import Pipeline, PipelineSettings
 from stratum1.pps.events import Edge, EdgeKind
@@ -39,6 +39,10 @@ class PipelineLoop:
     def heard(self, now: Reading, events: tuple[Event, ...]) -> Steering | None:
         """See `Loop.heard`."""
         return self.pipeline.feed(GnssInput(now, events)).steering
+
+    def measured(self, event: SampleInput) -> Steering | None:
+        """See `Loop.measured`."""
+        return self.pipeline.feed(event).steering
 
     def claim(self) -> Claim:
         """See `Loop.claim`."""

@@ -11,6 +11,7 @@ from stratum1.discipline import UNKNOWN_BOUND
 from stratum1.interchange import LockState
 
 from ._loops import Claim, Loop, SampleLoop
+from ._network import Network
 from ._world import Noise, World
 
 __all__ = ["SETTLING", "Row", "SimulationResult", "quantile", "simulate"]
@@ -56,11 +57,13 @@ def simulate(
     offset: float = 0.1,
     make_loop: Callable[[ClockLimits], Loop] = SampleLoop,
     seed: int = 0,
+    network: Network | None = None,
 ) -> SimulationResult:
     """Run a loop over series with one value a second (see `Noise`; 1e9 or nan is a missing pulse).
 
     offset: reference minus our clock at the start, seconds. seed: of the receiver's serial delays. The true error and the bound at a
     second are read before its pulse: the bound is what was claimed a second earlier, grown at the claimed rate.
+    network: other servers, None for none.
     Raises ValueError if the series do not fit together.
     """
     world = World(Noise(frequency, pulses, temperature), offset, seed)
@@ -75,6 +78,9 @@ def simulate(
             world.steer(loop.pulse(world.utc, edge))
         world.steer(loop.tick(world.clock.reading(), world.temperature))
         claim = loop.claim()
+        for event in network.exchanges(world, k) if network else ():
+            world.steer(loop.measured(event))
+            claim = loop.claim()
         events = world.sentence()
         if events:
             world.steer(loop.heard(world.clock.reading(), events))

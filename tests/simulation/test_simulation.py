@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stratum1.clock import ClockLimits
 from stratum1.gnss.events import Event, TimeMark
+from stratum1.inputs import SampleInput
 from stratum1.interchange import LockState, Reading, Steering
 from stratum1.simulation import SCENARIOS, Claim, Noise, PipelineLoop, Row, SampleLoop, World, quantile, series, simulate
 from stratum1.simulation._run import _first_good, _judge
@@ -35,6 +36,10 @@ class Recorder:
 
     def heard(self, now: Reading, events: tuple[Event, ...]) -> Steering | None:
         self.marks.append((now, next(e for e in events if isinstance(e, TimeMark))))
+        return None
+
+    def measured(self, event: SampleInput) -> Steering | None:
+        del event
         return None
 
     def claim(self) -> Claim:
