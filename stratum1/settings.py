@@ -82,10 +82,8 @@ def _under_hat(text: str, name: str, overrides: Mapping[str, Any]) -> Mapping[st
     added: dict[str, Any] = {"receiver": {**_missing(data.get("receiver"), f"{name}: receiver"), **overrides.get("receiver", {})}}
     others = data.get(_OTHERS)
     if isinstance(others, list) and _OTHERS not in overrides:
-        places = (f"{name}: {_OTHERS}[{number}]" for number in range(1, len(others) + 1))
-        added[_OTHERS] = [
-            {**_missing(each, place), **each} if isinstance(each, dict) else each for each, place in zip(others, places, strict=True)
-        ]
+        numbered = enumerate(others, 1)
+        added[_OTHERS] = [{**_missing(each, f"{name}: {_OTHERS}[{i}]"), **each} if isinstance(each, dict) else each for i, each in numbered]
     return {**overrides, **{key: value for key, value in added.items() if value}}
 
 

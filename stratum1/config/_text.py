@@ -91,11 +91,8 @@ def _explain(detail: Any) -> str:
     if kind == "literal_error":
         reason = f"must be {detail['ctx']['expected']}"
     if kind in ("model_type", "model_attributes_type", "tuple_type", "dict_type"):
-        reason = (
-            f"must be a table, written as [[{path[0]}]]"
-            if path[0] in ("source", "server", "output", "another-receiver")
-            else f"must be a table, written as [{path[0]}]"
-        )
+        brackets = ("[[", "]]") if path[0] in ("source", "server", "output", "another-receiver") else ("[", "]")
+        reason = f"must be a table, written as {path[0].join(brackets)}"
     elif kind in _PLAIN:
         reason = _allowed(path)
     value = "" if not path or isinstance(detail["input"], dict | list) else f" = {_shown(detail['input'])}"

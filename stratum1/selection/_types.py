@@ -85,7 +85,7 @@ class SelectionSettings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.minimum, int) or not 1 <= self.minimum <= 64:
-            raise ValueError(f"minsources = {self.minimum}: must be a whole number from 1 to 64")
+            raise ValueError(f"minimum-agreeing-sources = {self.minimum}: must be a whole number from 1 to 64")
 
 
 @dataclass(frozen=True, slots=True)

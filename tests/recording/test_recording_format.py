@@ -185,7 +185,7 @@ def changed(path: str, value: object) -> str:
         ("settings.refclock.refid", "4750", "refid"),
         ("settings.refclock.refid", "xyz", "refclock.refid"),
         ("settings.refclock.refid", 7, "refclock.refid: must be a text"),
-        ("settings.selection.minimum", 0, "minsources = 0"),
+        ("settings.selection.minimum", 0, "minimum-agreeing-sources = 0"),
         ("settings.selection.options", {"a": 1}, "selection.options: must be an object"),
         ("settings.selection.options", {"a": {}}, "field 'prefer' is missing"),
         ("settings.more", [1], "more: must be an object"),
