@@ -20,16 +20,13 @@ from .control.http import Actions, ControlServer, make_control_app
 from .control.model import EventRecord, Status
 from .control.series import RecentSeries, SeriesPoint
 from .discipline import DriftRecord
-from .gnss.serial_reader import LineState
 from .handout import Handout
-from .inputs import EdgeInput, EnvironmentInput, LineInput, SerialInput
+from .inputs import EnvironmentInput
 from .interchange import Environment, KernelClockId
 from .logs import configure
 from .pipeline import Note, Pipeline
-from .pps import GpioSyntaxError
-from .pps.events import Edge
-from .pps.report import PpsReport, PpsState
-from .receiver import Receiver, SimulationSettings, raw_now
+from .receiver import raw_now
+from .receivers import Receivers, Surroundings
 from .recorder import Recorder
 from .recording import Header
 from .secondhand import SecondHand
@@ -37,12 +34,11 @@ from .server import ListenError, Server
 from .service import Notifier
 from .snapshot import (
     discipline_status,
-    gnss_status,
     leap_status,
     lock_status,
     output_status,
-    pps_status,
-    refclock_status,
+    receiver_statuses,
+    selection_status,
     server_status,
     source_status,
     stability_status,
@@ -52,7 +48,7 @@ from .snapshot import (
 from .startup import DaemonError, listeners, make_clock, pipeline_settings, read_leaps, unserved
 from .temperature import TemperatureReader, TemperatureState
 from .timekeeper import Memory, Timekeeper
-from .timescale import NS, MonoNs, UtcNs
+from .timescale import NS, UtcNs
 from .web import make_app
 
 __all__ = ["EXIT_FAILURE", "EXIT_PANIC", "Daemon", "DaemonError", "RunOptions"]
@@ -103,11 +99,10 @@ class Daemon:
         self.keeper = Timekeeper(clock, pipeline, memory=memory, recorder=self._recorder, note=self._note, panic=self._on_panic)
         self._early += [Note(raw_now(), "config", True, text) for text in unserved(config)]
         self._started_raw = raw_now()
-        self._receiver = self._make_receiver()
+        self._hand = SecondHand()
+        around = Surroundings(clock, self._hand.call, self.keeper.feed, self._note)
+        self._receivers = Receivers(config, options.seed, around)
         self._thermometer = self._make_thermometer()
-        self._line: LineState | None = None
-        self._last_edge: UtcNs | None = None
-        self._pulse_told: PpsState | None = None
         self._server = Server(listen, self.keeper.cell)
         self._outputs = Handout(config, self.keeper, self._from_output)
         self.series = RecentSeries()
@@ -115,7 +110,6 @@ class Daemon:
         self._notifier = Notifier()
         self._panic = ""
         self._tasks: set[asyncio.Future[None]] = set()
-        self._hand = SecondHand()
         self._loop: asyncio.AbstractEventLoop
 
     async def run(self) -> int:
@@ -130,8 +124,7 @@ class Daemon:
                 await self._start_control()
                 for note in self._early:
                     self._note(note)
-                if self._receiver is not None:
-                    self._receiver.start()
+                self._receivers.start()
                 if self._thermometer is not None:
                     self._thermometer.start()
                 self._outputs.start()
@@ -162,8 +155,8 @@ class Daemon:
         report, state = keeper.pipeline.report(now), keeper.cell.current
         report = replace(report, since=max(report.since, self._started_raw))
         state = replace(state, error_bound=state.error_bound_at(served := keeper.clock.reading().clock_ns), bound_at=served)
-        receiver = self.config.receiver
-        pulse = self._receiver.pulse_report() if self._receiver else None
+        receivers = receiver_statuses(report, self._receivers.seen)
+        leading = next((each for each in receivers if each.name == report.selection.selected), receivers[0] if receivers else None)
         return Status(
             simulated=self._is_simulated,
             version=__version__,
@@ -173,9 +166,11 @@ class Daemon:
             lock=lock_status(report, state, now, keeper.unsteerable),
             time=time_status(report, state, keeper, self.config.clock.panic_limit),
             discipline=discipline_status(report),
-            gnss=gnss_status(report, receiver, self._line) if receiver else None,
-            pps=pps_status(pulse, self._last_edge) if pulse else None,
-            refclock=refclock_status(report) if receiver else None,
+            gnss=leading.gnss if leading else None,
+            pps=leading.pps if leading else None,
+            refclock=leading.refclock if leading else None,
+            receivers=receivers,
+            selection=selection_status(report.selection, now, bool(receivers)),
             server=server_status(self._server.counters()),
             sources=source_status(self.config),
             stability=stability_status(report),
@@ -206,27 +201,13 @@ class Daemon:
     async def recording(self) -> AsyncIterator[bytes]:
         """A recording from now on, for the control socket."""
         pipeline = self.keeper.pipeline
-        settings = replace(pipeline.settings, refclock=replace(pipeline.settings.refclock, delays=pipeline.delays()))
-        header = Header(settings, self.keeper.clock.limits, pipeline.drift(), self._leaps, whole=False)
+        header = Header(pipeline.learned_settings, self.keeper.clock.limits, pipeline.drift(), self._leaps, whole=False)
         async for chunk in self._recorder.stream(lambda: header):
             yield chunk
 
     @property
     def _is_simulated(self) -> bool:
         return self.config.receiver is not None and self.config.receiver.device == "simulated"
-
-    def _make_receiver(self) -> Receiver | None:
-        config = self.config.receiver
-        if config is None:
-            return None
-        directory = Path(self.config.clock.state_directory)
-        simulation = SimulationSettings(self._options.seed, directory) if self._is_simulated else None
-        try:
-            return Receiver(config, simulation, self._from_bytes, self._from_line, self._from_edge)
-        except GpioSyntaxError as error:
-            raise DaemonError(f"[receiver] pps: {error}") from None
-        except OSError as error:
-            raise DaemonError(f"the simulated receiver can't be made in {directory}: {error.strerror or error}") from None
 
     def _make_thermometer(self) -> TemperatureReader | None:
         wanted = self.config.clock.temperature_sensor
@@ -237,17 +218,6 @@ class Daemon:
     def _early_problem(self, text: str) -> None:
         self._early.append(Note(raw_now(), "start", True, text))
 
-    def _from_bytes(self, data: bytes, at_ns: MonoNs) -> None:
-        reading = self.keeper.clock.at(KernelClockId.MONOTONIC_RAW, at_ns)
-        self._hand.call(lambda: self.keeper.feed(SerialInput(reading, data)))
-
-    def _from_edge(self, edge: Edge) -> None:
-        reading = self.keeper.clock.at(edge.clock, edge.stamp_ns)
-        self._hand.call(lambda: self._edge(EdgeInput(reading, edge)))
-
-    def _from_line(self, state: LineState) -> None:
-        self._hand.call(lambda: self._line_state(state))
-
     def _from_sensor(self, environment: Environment) -> None:
         self._hand.call(lambda: self.keeper.feed(EnvironmentInput(environment)))
 
@@ -257,17 +227,6 @@ class Daemon:
 
     def _from_output(self, alarm: bool, text: str) -> None:
         self._hand.call(lambda: self._note(Note(raw_now(), "output", alarm, text)))
-
-    def _edge(self, event: EdgeInput) -> None:
-        if event.edge.kind == (self.config.receiver.pps_edge if self.config.receiver else ""):
-            self._last_edge = event.reading.clock_ns
-        self.keeper.feed(event)
-
-    def _line_state(self, state: LineState) -> None:
-        self._line = state
-        rate = f" at {state.baud} baud" if state.baud else ""
-        text = f"the line {state.device} is open{rate}" if state.open else state.error
-        self.keeper.feed(LineInput(raw_now(), state.open, text))
 
     def _note(self, note: Note) -> None:
         at = self.keeper.clock.at(KernelClockId.MONOTONIC_RAW, note.at_ns).clock_ns
@@ -311,8 +270,7 @@ class Daemon:
         def report(kind: str, text: str) -> None:
             self._note(Note(raw_now(), kind, True, text))
 
-        plugs = self._receiver.plugs() if self._receiver else {}
-        actions = Actions(self.reload, self.recording, plugs)
+        actions = Actions(self.reload, self.recording, self._receivers.plugs())
         self._listeners = [ControlServer(make_control_app(self, self.series, actions), self.config.control.socket, report)]
         if self.config.web.enabled:
             app = make_app(self, self.series, show_position=self.config.web.show_position)
@@ -337,8 +295,7 @@ class Daemon:
     def _second_hand(self) -> None:
         self.keeper.tick()
         self._outputs.tick()
-        if self._receiver is not None and (pulse := self._receiver.pulse_report()):
-            self._tell_pulse(pulse)
+        self._receivers.look_at_pulses()
         self.series.add(self._point())
 
     def _point(self) -> SeriesPoint:
@@ -354,13 +311,6 @@ class Daemon:
             jitter=engine.jitter if engine.samples else None,
             received={address: counters.received for address, counters in self._server.counters().items()},
         )
-
-    def _tell_pulse(self, pulse: PpsReport) -> None:
-        """Once for each turn that the pulse takes, for the owner who reads the log."""
-        if pulse.state in (self._pulse_told, PpsState.STOPPED, PpsState.OPENING):
-            return
-        self._pulse_told = pulse.state
-        self._note(Note(raw_now(), "pulse", pulse.state is PpsState.FAILED, pulse.text))
 
     async def _stop(self, watch: ClockSetWatch | None) -> None:
         self._hand.end()
@@ -381,5 +331,4 @@ class Daemon:
             ends.callback(self._outputs.stop)
             if self._thermometer is not None:
                 ends.callback(self._thermometer.stop)
-            if self._receiver is not None:
-                ends.callback(self._receiver.stop)
+            ends.callback(self._receivers.stop)

@@ -244,18 +244,13 @@ class Pipeline:
         self._now = reading
         output = joined(output, self._judge_leaps(reading))
         output = joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading)), reading.at_ns))
-        if self._selection.has_one:
+        if self._selection.has_one or 0 <= reading.at_ns - self._looked_ns < _LOOK:
             return output
+        self._looked_ns = reading.at_ns
         report = self._selection.report(self._counted(reading), self._own(reading.at_ns))
         self._leaps.agree(each.name for each in report.sources if each.state.symbol in _AGREEING)
         seen = self._watch.look(report)
         return joined(output, Output(notes=tuple(Note(reading.at_ns, "source", alarm, text) for alarm, text in seen)))
-        output = _joined(output, self._decide(self._discipline.tick(reading.at_ns, self._health(reading)), reading.at_ns))
-        if self._selection.has_one or 0 <= reading.at_ns - self._looked_ns < _LOOK:
-            return output
-        self._looked_ns = reading.at_ns
-        seen = self._watch.look(self._selection.report(reading, self._own(reading.at_ns)))
-        return _joined(output, Output(notes=tuple(Note(reading.at_ns, "source", alarm, text) for alarm, text in seen)))
 
     def _health(self, now: Reading) -> ReferenceHealth:
         """Of what steers: the servers, or all receivers together, of which one that can be used is enough."""

@@ -1,4 +1,4 @@
-"""All receivers of the configuration: opens them, hands what they bring to the timekeeper with their number, knows their lines and pulses."""
+"""All receivers of the configuration: opens them, hands on what they bring with their number, knows their lines and pulses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .interchange import KernelClockId
 from .pipeline import Note
 from .pps import GpioSyntaxError
 from .pps.events import Edge
-from .pps.report import PpsReport, PpsState
+from .pps.report import PpsState
 from .receiver import Receiver, SimulationSettings, raw_now
 from .startup import DaemonError
 from .timescale import MonoNs, UtcNs
@@ -23,7 +23,7 @@ __all__ = ["Receivers", "Seen", "Surroundings"]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the receivers work into. call: runs a function in the event loop, in order; feed: takes an input there; note: tells of an event."""
+    """What the receivers work into. call: runs a function in the event loop, in order; feed takes an input there; note tells an event."""
 
     clock: Clock
     call: Callable[[Callable[[], None]], None]
@@ -75,10 +75,6 @@ class Receivers:
             if pulse is not None and pulse.state not in (each.told, PpsState.STOPPED, PpsState.OPENING):
                 each.told = pulse.state
                 self._around.note(Note(raw_now(), "pulse", pulse.state is PpsState.FAILED, self._named(each, pulse.text)))
-
-    def pulse(self, each: Seen) -> PpsReport | None:
-        """The state of one pulse."""
-        return each.devices.pulse_report()
 
     def _open(self, number: int, config: ReceiverConfig) -> Receiver:
         simulation = SimulationSettings(self._seed, self._directory) if config.device == "simulated" else None

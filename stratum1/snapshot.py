@@ -1,5 +1,8 @@
 """Gathers the rooms' reports into `Status`, the one picture that everything shown is made from."""
 
+from collections.abc import Sequence
+from dataclasses import fields
+
 from .config import Config, ReceiverConfig
 from .control import (
     DisciplineStatus,
@@ -13,9 +16,12 @@ from .control import (
     NextLeap,
     OutputStatus,
     PpsStatus,
+    ReceiverStatus,
     RefclockStatus,
+    SelectionStatus,
     SerialDelay,
     ServerStatus,
+    SourceChoice,
     SourceStatus,
     StabilityFigure,
     StabilityStatus,
@@ -29,12 +35,15 @@ from .ntp import refid_text
 from .outputs import OutputReport
 from .pipeline import PipelineReport
 from .pps import PpsReport
+from .receivers import Seen
 from .refclock import EdgeVerdict
+from .reference import ReferenceReport
+from .selection import SelectionReport, SourceOptions, SourceReport
 from .server import Counters, ServerResponse
 from .stability import StabilityPoint
 from .temperature import TemperatureState
 from .timekeeper import Timekeeper
-from .timescale import MonoNs, UtcNs
+from .timescale import NS, MonoNs, UtcNs
 
 __all__ = [
     "event_record",
@@ -43,7 +52,9 @@ __all__ = [
     "lock_status",
     "output_status",
     "pps_status",
+    "receiver_statuses",
     "refclock_status",
+    "selection_status",
     "server_status",
     "source_status",
     "temperature_status",
@@ -102,7 +113,7 @@ def discipline_status(report: PipelineReport) -> DisciplineStatus:
     return DisciplineStatus(engine.engine, engine.time_constant, engine.jitter if known else None, engine.wander * 1e6 if known else None)
 
 
-def gnss_status(report: PipelineReport, config: ReceiverConfig, line: LineState | None) -> GnssStatus:
+def gnss_status(report: ReferenceReport, config: ReceiverConfig, line: LineState | None) -> GnssStatus:
     """The receiver."""
     fix = report.fix
     shown = LineStatus(line.open, line.device, line.baud, line.error) if line else LineStatus(False, config.device, None, "")
@@ -122,6 +133,50 @@ def gnss_status(report: PipelineReport, config: ReceiverConfig, line: LineState 
     )
 
 
+def receiver_statuses(report: PipelineReport, receivers: Sequence[Seen]) -> tuple[ReceiverStatus, ...]:
+    """All receivers, in the order of the configuration."""
+    return tuple(_receiver(found, seen) for found, seen in zip(report.receivers, receivers, strict=False))
+
+
+def _receiver(report: ReferenceReport, seen: Seen) -> ReceiverStatus:
+    pulse = seen.devices.pulse_report()
+    return ReceiverStatus(
+        name=seen.name,
+        gnss=gnss_status(report, seen.config, seen.line),
+        pps=pps_status(pulse, seen.last_edge) if pulse else None,
+        refclock=refclock_status(report),
+    )
+
+
+def selection_status(report: SelectionReport, now: MonoNs, has_receiver: bool) -> SelectionStatus:
+    """Every source of time. has_receiver False: the reference clock that the pipeline always has stands for none, and is not shown."""
+    shown = tuple(_choice(each, now) for each in report.sources if has_receiver or not each.is_reference)
+    return SelectionStatus(report.selected, report.text, shown)
+
+
+def _choice(each: SourceReport, now: MonoNs) -> SourceChoice:
+    return SourceChoice(
+        name=each.name,
+        kind="receiver" if each.is_reference else "server",
+        state=each.state.value,
+        symbol=each.state.symbol,
+        text=each.text,
+        options=tuple(option.name for option in fields(SourceOptions) if getattr(each.options, option.name)),
+        offset=each.offset,
+        sigma=each.sigma,
+        distance=each.distance,
+        jitter=each.jitter,
+        delay=each.delay,
+        age=None if each.last_ns is None else max(0, now - each.last_ns) / NS,
+        weight=each.weight,
+        stratum=each.stratum,
+        refid=refid_text(each.refid, (each.stratum or 0) + 1) if each.stratum is not None else "",
+        reach=each.reach,
+        poll=each.poll,
+        samples=each.samples,
+    )
+
+
 def pps_status(pulse: PpsReport, last_edge: UtcNs | None) -> PpsStatus:
     """The pulse; `last_edge` on our own clock."""
     failed = pulse.state.value == "failed"
@@ -130,7 +185,7 @@ def pps_status(pulse: PpsReport, last_edge: UtcNs | None) -> PpsStatus:
     )
 
 
-def refclock_status(report: PipelineReport) -> RefclockStatus:
+def refclock_status(report: ReferenceReport) -> RefclockStatus:
     """Numbering, gates and learned delays."""
     clock = report.refclock
     delays = tuple(SerialDelay(e.sentence, e.delay, e.spread, e.samples) for e in clock.delays)

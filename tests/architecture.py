@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
     "startup": _VALUES | _EVENTS | {"build_date", "clock", "config", "discipline", "pipeline", "refclock", "selection", "server"},
     "timekeeper": _VALUES | {"clock", "inputs", "leaps", "pipeline", "recorder", "server"},
+    "receivers": _VALUES | _EVENTS | {"clock", "config", "gnss", "inputs", "pipeline", "pps", "receiver", "startup"},
     "snapshot": _VALUES
     | {
         "config",
@@ -65,7 +66,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "outputs",
         "pipeline",
         "pps",
+        "receivers",
         "refclock",
+        "reference",
         "selection",
         "server",
         "stability",

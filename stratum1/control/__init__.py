@@ -1,6 +1,7 @@
 """The model of everything that can be shown. What serves it over HTTP is in `stratum1.control.http`, so that this stays light."""
 
 from ._json import status_json
+from .chosen import SelectionStatus, SourceChoice
 from .model import (
     DisciplineStatus,
     EventRecord,
@@ -13,6 +14,7 @@ from .model import (
     NextLeap,
     OutputStatus,
     PpsStatus,
+    ReceiverStatus,
     RefclockStatus,
     SerialDelay,
     ServerStatus,
@@ -39,11 +41,14 @@ __all__ = [
     "NextLeap",
     "OutputStatus",
     "PpsStatus",
+    "ReceiverStatus",
     "RecentSeries",
     "RefclockStatus",
+    "SelectionStatus",
     "SerialDelay",
     "SeriesPoint",
     "ServerStatus",
+    "SourceChoice",
     "SourceStatus",
     "StabilityFigure",
     "StabilityStatus",

@@ -13,6 +13,7 @@ from stratum1.gnss.events import Dop, FixMode, Position, Satellite
 from stratum1.interchange import Leap, LockState
 from stratum1.timescale import UtcNs
 
+from .chosen import SelectionStatus
 from .watched import StabilityStatus
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "NextLeap",
     "OutputStatus",
     "PpsStatus",
+    "ReceiverStatus",
     "RefclockStatus",
     "SerialDelay",
     "ServerStatus",
@@ -198,6 +200,16 @@ class RefclockStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverStatus:
+    """One receiver by its name; a part that it does not have is None."""
+
+    name: str
+    gnss: GnssStatus
+    pps: PpsStatus | None
+    refclock: RefclockStatus
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerStatus:
     """One [[server]] listener; counts of packets since the start. answered: replies sent, of any kind; error: why it can't
     listen, empty when it does; versions: requests by NTP version; reasons: packets by the reason of what was done with them.
@@ -293,7 +305,10 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole picture at one instant. uptime in seconds; events: the newest last."""
+    """The whole picture at one instant. uptime in seconds; events: the newest last.
+
+    gnss, pps, refclock: of the receiver that is selected, else of the first; receivers: all of them.
+    """
 
     simulated: bool
     version: str
@@ -313,6 +328,8 @@ class Status:
     temperature: TemperatureStatus | None = None
     stability: tuple[StabilityStatus, ...] = ()
     leaps: LeapStatus | None = None
+    receivers: tuple[ReceiverStatus, ...] = ()
+    selection: SelectionStatus | None = None
     build_commit: str = ""
     build_date: str = ""
 
@@ -326,20 +343,36 @@ class StatusSource(Protocol):
 
 def without_exact_position(status: Status) -> Status:
     """The picture for the network: the antenna's position rounded to 0.1 degree (some 10 km) and 100 m."""
-    if status.gnss is None or status.gnss.position is None:
-        return status
-    exact = status.gnss.position
-    coarse = Position(round(exact.latitude, 1), round(exact.longitude, 1), round(exact.altitude, -2))
-    return replace(status, gnss=replace(status.gnss, position=coarse))
+    receivers = tuple(replace(each, gnss=_coarse(each.gnss)) for each in status.receivers)
+    return replace(status, gnss=_coarse(status.gnss) if status.gnss else None, receivers=receivers)
+
+
+def _coarse(gnss: GnssStatus) -> GnssStatus:
+    exact = gnss.position
+    if exact is None:
+        return gnss
+    return replace(gnss, position=Position(round(exact.latitude, 1), round(exact.longitude, 1), round(exact.altitude, -2)))
+
+
+def _receiver_alarms(gnss: GnssStatus | None, pps: PpsStatus | None, refclock: RefclockStatus | None) -> list[str]:
+    found = list(refclock.alarms) if refclock else []
+    if gnss and gnss.line.error:
+        found.append(f"Receiver {gnss.line.device}: {gnss.line.error}")
+    if pps and pps.error:
+        found.append(f"Pulse {pps.device}: {pps.error}")
+    return found
 
 
 def alarms(status: Status) -> tuple[str, ...]:
     """Everything that needs a person now, as sentences with their remedy."""
-    found = list(status.refclock.alarms) if status.refclock else []
-    if status.gnss and status.gnss.line.error:
-        found.append(f"Receiver {status.gnss.line.device}: {status.gnss.line.error}")
-    if status.pps and status.pps.error:
-        found.append(f"Pulse {status.pps.device}: {status.pps.error}")
+    found: list[str] = []
+    if len(status.receivers) > 1:
+        for each in status.receivers:
+            found += [f"{each.name}: {text}" for text in _receiver_alarms(each.gnss, each.pps, each.refclock)]
+    else:
+        found += _receiver_alarms(status.gnss, status.pps, status.refclock)
+    if status.selection:
+        found += [f"{each.name} is taken for a falseticker: {each.text}" for each in status.selection.sources if each.state in ("x", "T")]
     if status.temperature and status.temperature.error:
         found.append(f"Temperature: {status.temperature.error}")
     found += [f"Listener {each.listen_address}: {each.error}" for each in status.server.listeners if each.error]

@@ -11,6 +11,7 @@ from stratum1.timescale import NS, UtcNs
 
 from ._families import counter, counters, flag, gauge, gauges
 from ._outputs import output_families
+from ._selection import selection_families
 from ._stability import stability_families
 
 __all__ = ["stratum1_families"]
@@ -39,6 +40,7 @@ def stratum1_families(status: Status) -> Iterator[Metric]:
     yield from _pps(status.pps) if status.pps else ()
     yield from _refclock(status.refclock) if status.refclock else ()
     yield from _listeners(status.server)
+    yield from selection_families(status.selection)
     yield from stability_families(status.stability)
     yield from output_families(status.outputs)
 

@@ -22,6 +22,7 @@ from stratum1.control import (
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
+from ._selection import selection_rows, selection_text
 from ._stability import stability_curves, stability_rows
 
 __all__ = ["View", "make_view"]
@@ -54,6 +55,7 @@ def make_view(status: Status, rates: Mapping[str, float]) -> View:
             **_gnss(status.gnss),
             **_pps(status.pps),
             **_refclock(status.refclock),
+            "selection": selection_text(status),
             **_server(status, rates),
             **_foot(status),
         },
@@ -238,6 +240,7 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
         "sky": _sky(status.gnss),
         "leap-witnesses": _leap_witnesses(status.leaps),
         "stability": stability_rows(status),
+        "selection": selection_rows(status),
         "sources": [[each.mode, each.address, each.state] for each in status.sources],
         "outputs": [_output(each) for each in status.outputs],
         "events": [[_moment(each.at), each.kind, each.text] for each in reversed(status.events)],
@@ -302,6 +305,7 @@ def _shown(status: Status) -> dict[str, bool]:
         "pulse": status.pps is not None or status.refclock is not None,
         "delays": bool(status.refclock and status.refclock.delays),
         "stability": any(each.pulses for each in status.stability),
+        "selection": bool(status.selection and status.selection.sources),
         "sources": bool(status.sources),
         "outputs": bool(status.outputs),
         "listeners": bool(status.server.listeners),

@@ -74,8 +74,7 @@ async def _watched_run(config: Config, truth: SimulatedTruth) -> tuple[list[floa
         await watcher.until(LockState.LOCKED, within=60)
         await asyncio.sleep(10)
         locked = await watcher.errors(5)
-        assert daemon._receiver is not None
-        plugs = daemon._receiver.plugs()
+        plugs = daemon._receivers.plugs()
         plugs["pause-pulse"]()
         await watcher.until(LockState.HOLDOVER, within=15)
         await asyncio.sleep(_PULSELESS)

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from testkit.notify import Call, Supervisor
 
-__all__ = ["ALL", "ASSERT_ONLY", "FETCH", "GETCAP", "GETPARAMS", "SETPARAMS", "FakePps"]
+__all__ = ["ALL", "ASSERT_ONLY", "FETCH", "GETCAP", "GETPARAMS", "SETPARAMS", "FakePps", "FakePpsBox"]
 
 _T = TypeVar("_T")
 _EdgeName = Literal["assert", "clear"]
@@ -47,7 +47,7 @@ class FakePps:
         self._stamps = [(0, 0), (0, 0)]
         self._events = 0
         self._waiting = 0
-        self._supervisor = Supervisor((GETPARAMS, SETPARAMS, GETCAP, FETCH, _KC_BIND), self._handle)
+        self._supervisor = Supervisor((GETPARAMS, SETPARAMS, GETCAP, FETCH, _KC_BIND), self.handle)
         path.touch()
 
     def call(self, function: Callable[[], _T]) -> _T:
@@ -94,7 +94,8 @@ class FakePps:
     def _mode(self) -> int:
         return int(struct.unpack_from("@ii", self.params)[1])
 
-    def _handle(self, call: Call) -> int:
+    def handle(self, call: Call) -> int:
+        """Answer one trapped call."""
         self.calls[call.request] += 1
         if refusal := self.refusals.get(call.request):
             return -refusal
@@ -133,6 +134,26 @@ class FakePps:
             answer = struct.pack(_FDATA, *self._sequences, *stamps, self._mode, seconds, nanoseconds, flags)
         call.poke(answer)
         return 0
+
+
+class FakePpsBox:
+    """A machine with several devices: each call goes to the one whose file the descriptor is of."""
+
+    def __init__(self, *devices: FakePps) -> None:
+        self._devices = {os.path.realpath(device.path): device for device in devices}
+        self._supervisor = Supervisor((GETPARAMS, SETPARAMS, GETCAP, FETCH, _KC_BIND), self._handle)
+
+    def spawn(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start an unmodified program that sees the devices (options as for subprocess.Popen)."""
+        return self._supervisor.spawn(argv, **options)
+
+    def _handle(self, call: Call) -> int:
+        try:
+            path = os.readlink(f"/proc/{call.pid}/fd/{call.descriptor}")
+        except OSError:
+            return -errno.EBADF
+        device = self._devices.get(path.removesuffix(" (deleted)"))
+        return device.handle(call) if device is not None else -errno.ENOTTY
 
 
 def _main() -> int:

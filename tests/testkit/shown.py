@@ -16,8 +16,10 @@ from stratum1.control import (
     OutputStatus,
     PpsStatus,
     RefclockStatus,
+    SelectionStatus,
     SerialDelay,
     ServerStatus,
+    SourceChoice,
     SourceStatus,
     StabilityFigure,
     StabilityStatus,
@@ -62,6 +64,18 @@ _SKY = (
     ("S", 120, 170, 30, None, False),
     ("J", 2, None, None, None, False),
 )
+
+
+_CHOICES = (
+    SourceChoice(
+        "refclock", "receiver", "*", "*", "2 sources agree; its root distance of 1.2 µs leads", ("prefer", "trust"),
+        -37.2e-9, 31e-9, 1.2e-6, 61e-9, 0.0, 0.4, 1.0, 0, "GPS", 0xFF, 0, 4990,
+    ),
+    SourceChoice(
+        "ntp11.metas.ch", "server", "D", "-", "its root distance of 4.1 ms is more than 3 times that of refclock, 1.2 µs", (),
+        2.1e-4, 3.1e-6, 4.1e-3, 7.1e-5, 8.1e-3, 17.2, 0.0, 1, "192.0.2.11", 0xFD, 6, 71,
+    ),
+)  # fmt: skip
 
 
 def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
@@ -156,6 +170,7 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
             EventRecord(UtcNs(now - 4000 * NS), "lock", "acquiring to locked: steered by the pulse"),
         ),
         temperature=TemperatureStatus("cpu-thermal", 48.312),
+        selection=SelectionStatus("refclock", "2 of 2 usable sources agree", _CHOICES),
     )
 
 
@@ -185,6 +200,7 @@ def make_bare_status(now: UtcNs = NOW) -> Status:
         refclock=None,
         server=ServerStatus.of(),
         sources=(),
+        selection=None,
         stability=(),
         outputs=(),
         events=(),
