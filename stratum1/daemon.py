@@ -21,7 +21,7 @@ from .control.model import EventRecord, Status
 from .control.series import RecentSeries, SeriesPoint
 from .discipline import DriftRecord
 from .handout import Handout
-from .inputs import EnvironmentInput
+from .inputs import EnvironmentInput, LeapListInput
 from .interchange import Environment, KernelClockId
 from .logs import configure
 from .pipeline import Note, Pipeline
@@ -45,7 +45,7 @@ from .snapshot import (
     temperature_status,
     time_status,
 )
-from .startup import DaemonError, listeners, make_clock, pipeline_settings, read_leaps, unserved
+from .startup import DaemonError, leap_watch, listeners, make_clock, pipeline_settings, unserved
 from .temperature import TemperatureReader, TemperatureState
 from .timekeeper import Memory, Timekeeper
 from .timescale import NS, UtcNs
@@ -59,6 +59,7 @@ EXIT_FAILURE = 1
 
 _PUBLISH = {"virtual": 0.125, "kernel": 0.5}  # s; a virtual clock's mapping ages with the host clock's own rate
 _EVENTS = 50
+_LOOK_AT_LISTS = 30.0  # s
 _OLDEST_TICK = 5 * NS  # older than it is a second hand that hangs: the service manager is to know
 
 
@@ -84,7 +85,7 @@ class Daemon:
         self._early: list[Note] = []
         state_directory = Path(config.clock.state_directory)
         problem = self._early_problem
-        self._leaps = read_leaps(Path(config.clock.leap_seconds_file), problem)
+        self._leap_watch = leap_watch(config, lambda table: self.keeper.feed(LeapListInput(raw_now(), table)), self._tell_leap)
         self._recorder = Recorder(lambda text: self._note(Note(raw_now(), "record", True, text)))
         listen = listeners(config)
         clock = make_clock(config, problem)
@@ -94,8 +95,8 @@ class Daemon:
         known = DriftRecord(drift.frequency, drift.uncertainty, drift.saved) if drift else None
         settings = pipeline_settings(config, memory.delays(problem))
         if options.record is not None:
-            self._recorder.open(options.record, Header(settings, clock.limits, known, self._leaps, whole=True))
-        pipeline = Pipeline(settings, clock.limits, known, self._leaps)
+            self._recorder.open(options.record, Header(settings, clock.limits, known, self._leap_watch.table, whole=True))
+        pipeline = Pipeline(settings, clock.limits, known, self._leap_watch.table)
         self.keeper = Timekeeper(clock, pipeline, memory=memory, recorder=self._recorder, note=self._note, panic=self._on_panic)
         self._early += [Note(raw_now(), "config", True, text) for text in unserved(config)]
         self._started_raw = raw_now()
@@ -130,7 +131,9 @@ class Daemon:
                 self._outputs.start()
                 self._notifier.ready(self._one_line())
                 self._tasks.add(asyncio.create_task(self._notifier.feed_watchdog(lambda: self.healthy), name="watchdog"))
+                self._tasks.add(asyncio.create_task(self._leap_watch.keep_fresh(self._known_time), name="leap seconds"))
                 self._hand.every(1.0, self._second_hand)
+                self._hand.every(_LOOK_AT_LISTS, self._leap_watch.look)
                 self._hand.every(_PUBLISH[self.keeper.clock.name], self.keeper.publish)
                 gc.collect()
                 gc.freeze()  # what is there now stays: no collector needs to walk over it again
@@ -171,7 +174,7 @@ class Daemon:
             refclock=leading.refclock if leading else None,
             receivers=receivers,
             selection=selection_status(report.selection, now, bool(receivers)),
-            server=server_status(self._server.counters()),
+            server=server_status(self._server, state),
             sources=source_status(self.config),
             stability=stability_status(report),
             outputs=output_status(self._outputs.reports()),
@@ -201,7 +204,7 @@ class Daemon:
     async def recording(self) -> AsyncIterator[bytes]:
         """A recording from now on, for the control socket."""
         pipeline = self.keeper.pipeline
-        header = Header(pipeline.learned_settings, self.keeper.clock.limits, pipeline.drift(), self._leaps, whole=False)
+        header = Header(pipeline.learned_settings, self.keeper.clock.limits, pipeline.drift(), self._leap_watch.table, whole=False)
         async for chunk in self._recorder.stream(lambda: header):
             yield chunk
 
@@ -214,6 +217,18 @@ class Daemon:
         if wanted == "none" or (wanted == "auto" and self._is_simulated):  # what is simulated must not depend on the room it runs in
             return None
         return TemperatureReader(wanted, self._from_sensor, self._from_thermometer, raw_now)
+
+    def _tell_leap(self, alarm: bool, text: str) -> None:
+        note = Note(raw_now(), "leap", alarm, text)
+        if hasattr(self, "keeper"):
+            self._note(note)
+        else:
+            self._early.append(note)
+
+    def _known_time(self) -> UtcNs | None:
+        """Served time while it is known."""
+        state = self.keeper.cell.current
+        return self.keeper.clock.reading().clock_ns if state.synchronised else None
 
     def _early_problem(self, text: str) -> None:
         self._early.append(Note(raw_now(), "start", True, text))

@@ -39,7 +39,7 @@ from .receivers import Seen
 from .refclock import EdgeVerdict
 from .reference import ReferenceReport
 from .selection import SelectionReport, SourceOptions, SourceReport
-from .server import Counters, ServerResponse
+from .server import Counters, Server, ServerResponse, Smear, smear_ns
 from .stability import StabilityPoint
 from .temperature import TemperatureState
 from .timekeeper import Timekeeper
@@ -213,8 +213,8 @@ def stability_status(report: PipelineReport) -> tuple[StabilityStatus, ...]:
     return tuple(StabilityStatus(name, shown(found.pulses), shown(found.clock)) for name, found in watched if found is not None)
 
 
-def listener_status(address: str, counters: Counters) -> ListenerStatus:
-    """One listener's counters."""
+def listener_status(address: str, counters: Counters, smear: Smear, smear_offset_ns: int) -> ListenerStatus:
+    """One listener's counters, and what the time shown there is ahead of UTC."""
     answered = sum(count for record, count in counters.records.items() if record.response in _ANSWERS)
     return ListenerStatus(
         listen_address=address,
@@ -233,12 +233,19 @@ def listener_status(address: str, counters: Counters) -> ListenerStatus:
         nts_nak=counters.nts_nak,
         versions={str(version): count for version, count in sorted(counters.by_version.items())},
         reasons={str(reason): count for reason, count in counters.by_reason.items()},
+        smear=smear.value,
+        smear_offset=smear_offset_ns / NS,
     )
 
 
-def server_status(counters: dict[str, Counters]) -> ServerStatus:
-    """All listeners."""
-    return ServerStatus.of(*(listener_status(address, each) for address, each in counters.items()))
+def server_status(server: Server, state: TimeState) -> ServerStatus:
+    """All listeners while `state` is served."""
+    smears = {str(each): each.smear for each in server.addresses}
+    rows = []
+    for address, each in server.counters().items():
+        smear = smears.get(address, Smear.NONE)
+        rows.append(listener_status(address, each, smear, smear_ns(smear, state.smeared_leap, state.bound_at)))
+    return ServerStatus.of(*rows)
 
 
 def source_status(config: Config) -> tuple[SourceStatus, ...]:

@@ -1,6 +1,7 @@
-"""What the daemon is built from: clock, listeners, leap seconds, settings; and what of a configuration this version does not do."""
+"""What the daemon is built from: clock, listeners, settings; and what of a configuration this version does not do."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from .build_date import build_date
@@ -8,24 +9,33 @@ from .clock import Clock, ClockError, KernelClock, VirtualClock
 from .clock.state import floor_instant
 from .config import Config, ReceiverConfig
 from .discipline import DisciplineSettings
+from .leaplist import LeapFetcher, LeapLists, LeapWatch, system_paths
 from .pipeline import PipelineSettings
 from .pps.events import EdgeKind
 from .refclock import RefClockSettings
 from .selection import SelectionSettings, SourceOptions
-from .server import ListenAddress, ListenError, open_socket, parse_listen
-from .timescale import LeapTable, LeapTableError, parse_leap_list
+from .server import ListenAddress, ListenError, Smear, open_socket, parse_listen
+from .timescale import LeapTable
 
-__all__ = ["DaemonError", "listeners", "make_clock", "pipeline_settings", "read_leaps", "unserved"]
+__all__ = ["DaemonError", "leap_watch", "listeners", "make_clock", "pipeline_settings", "unserved"]
 
 
 class DaemonError(Exception):
     """The daemon can't start; the message is the sentence for the owner."""
 
 
+def leap_watch(config: Config, taken: Callable[[LeapTable], None], note: Callable[[bool, str], None]) -> LeapWatch:
+    """Who looks after the list of leap seconds. taken: told of another list; note: whether it needs a person, and the sentence."""
+    clock, directory = config.clock, Path(config.clock.state_directory)
+    lists = LeapLists(system_paths(clock.leap_seconds_file, directory), lambda text: note(True, text))
+    fetcher = LeapFetcher(clock.leap_seconds_url, directory) if clock.leap_seconds_url else None
+    return LeapWatch(lists, fetcher, taken, note)
+
+
 def listeners(config: Config) -> list[ListenAddress]:
     """Where to listen, tried out: a server that can't listen must leave the clock to whoever steers it now. Raises DaemonError."""
     try:
-        addresses = [parse_listen(each.listen) for each in config.server]
+        addresses = [replace(parse_listen(each.listen), smear=Smear(each.smear)) for each in config.server]
         for each in addresses:
             beside_ipv4 = any(other.is_wildcard and other.host.version == 4 and other.port == each.port for other in addresses)
             open_socket(each, v6_only=each.is_wildcard and beside_ipv4).close()
@@ -47,18 +57,6 @@ def make_clock(config: Config, problem: Callable[[str], None]) -> Clock:
     except ClockError as error:
         raise DaemonError(str(error)) from None
     return clock
-
-
-def read_leaps(path: Path, problem: Callable[[str], None]) -> LeapTable | None:
-    """The table of leap seconds, None where it can't be had."""
-    try:
-        table = parse_leap_list(path.read_text(encoding="ascii", errors="replace"))
-    except (OSError, LeapTableError) as error:
-        problem(f"{path}: {error}: no leap second will be announced")
-        return None
-    if table.expired(build_date()):
-        problem(f"{path} expired before this version was built: update the package tzdata")
-    return table
 
 
 def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSettings:

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stability": _VALUES,
     "clock": _VALUES,
     "discipline": _VALUES | {"clock"},
+    "leaplist": {"timescale", "clock"},
     "leaps": _VALUES | _EVENTS,
     "reference": _VALUES | _EVENTS | {"gnss", "inputs", "refclock", "stability"},
     "pipeline_values": _VALUES | _EVENTS | {"discipline", "gnss", "leaps", "reference", "refclock", "selection"},
@@ -54,7 +55,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "pipeline", "pps", "refclock", "selection"},
     "settings": {"config", "hw"},
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
-    "startup": _VALUES | _EVENTS | {"build_date", "clock", "config", "discipline", "pipeline", "refclock", "selection", "server"},
+    "startup": _VALUES
+    | _EVENTS
+    | {"build_date", "clock", "config", "discipline", "leaplist", "pipeline", "refclock", "selection", "server"},
     "timekeeper": _VALUES | {"clock", "inputs", "leaps", "pipeline", "recorder", "server"},
     "receivers": _VALUES | _EVENTS | {"clock", "config", "gnss", "inputs", "pipeline", "pps", "receiver", "startup"},
     "snapshot": _VALUES
@@ -76,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "timekeeper",
     },
     "handout": _VALUES | {"config", "outputs", "timekeeper"},
-    "doctor": _VALUES | {"build_date", "clock", "config", "hw", "pps", "temperature"},
+    "doctor": _VALUES | {"build_date", "clock", "config", "hw", "leaplist", "pps", "temperature"},
     "daemon": {ANYTHING},
     "cli": {ANYTHING},
     "__main__": {"cli"},
@@ -149,6 +152,7 @@ _PURE_MODULES = {
     ),
     *("stratum1.outputs." + name for name in ("_management", "_ptp_clock", "_quality", "_sample", "_servo", "report")),
     *("stratum1.pps." + name for name in ("events", "report")),
+    "stratum1.server._smear",
     "stratum1.server.reply",
 }
 

@@ -89,7 +89,10 @@ def _server_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _packets(listener: dict[str, Any]) -> str:
     names = ("received", "answered", "denied", "ignored", "rate_limited")
-    return ", ".join(f"{count(listener[name])} {name.replace('_', ' ')}" for name in names)
+    counts = ", ".join(f"{count(listener[name])} {name.replace('_', ' ')}" for name in names)
+    if listener["smear"] == "none":
+        return counts
+    return f"{counts}; smears leap seconds ({listener['smear']}): shows UTC {signed_time(listener['smear_offset'])}"
 
 
 def _output(each: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ._values import Baud, Count, Device, File, Flag, Host, Listen, Model, Name, Number, PpsSource, Refid, TemperatureSensor
+from ._values import Baud, Count, Device, File, Flag, Host, Listen, Model, Name, Number, PpsSource, Refid, TemperatureSensor, Url
 
 __all__ = [
     "AnotherReceiverConfig",
@@ -76,7 +76,14 @@ class ClockConfig(Model):
     step_threshold: Number = Field(0.128, gt=0, le=10, description="seconds of offset above which the clock is stepped, not slewed")
     panic_limit: Number = Field(1000.0, gt=0, description="seconds of offset above which a step after the first lock is refused")
     minimum_agreeing_sources: Count = Field(1, ge=1, le=64, description="so many receivers and sources must agree before they steer")
-    leap_seconds_file: File = Field("/usr/share/zoneinfo/leap-seconds.list", description="IERS list; its expiry is shown")
+    leap_seconds_file: File = Field(
+        "/usr/share/zoneinfo/leap-seconds.list",
+        description="IERS list, read again when it changes; that of the system and the copy that comes with stratum1 are looked at too, "
+        "and the one that expires last is used",
+    )
+    leap_seconds_url: Url | None = Field(
+        None, description="where to fetch a newer list before this one expires (https, at most once a day); nothing is fetched without it"
+    )
     temperature_sensor: TemperatureSensor = Field(
         "auto",
         description='what tells how warm the crystal is: "auto" (the processor\'s zone, none where the receiver is simulated), "none", '
@@ -96,6 +103,11 @@ class ServerConfig(Model):
 
     listen: Listen = Field("[::]:123", description='address and UDP port; "[::]" takes IPv4 too')
     data_plane: Literal["auto", "native", "python", "xdp"] = Field("auto", description="who answers; so far the Python plane does")
+    smear: Literal["none", "linear", "cosine"] = Field(
+        "none",
+        description="spread a leap second over the day from noon to noon UTC around it instead of announcing it; "
+        "never give clients of this listener another time source that does not smear alike",
+    )
 
 
 class NtsKeConfig(Model):

@@ -20,6 +20,7 @@ __all__ = [
     "PpsSource",
     "Refid",
     "TemperatureSensor",
+    "Url",
     "split_address",
 ]
 
@@ -69,6 +70,14 @@ def _name(text: str) -> str:
     raise ValueError('must be 1 to 64 letters, digits, ".", ":", "_" or "-", as "roof"')
 
 
+def _url(text: str) -> str:
+    """https; plain http only to this very machine."""
+    match = re.fullmatch(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:\d{1,5})?(/[\x21-\x7e]*)?", text)
+    if match and (match[1] == "https" or match[2] in ("127.0.0.1", "[::1]", "localhost")):
+        return text
+    raise ValueError('must be an address that begins with "https://", as "https://hpiers.obspm.fr/iers/bul/bulc/ntp/leap-seconds.list"')
+
+
 def _absolute(text: str) -> str:
     if text.startswith("/") and text.strip() == text:
         return text
@@ -112,6 +121,7 @@ Device = Annotated[str, AfterValidator(_device)]
 Host = Annotated[str, AfterValidator(_host)]
 PpsSource = Annotated[str, AfterValidator(_pps_source)]
 Refid = Annotated[str, AfterValidator(_refid)]
+Url = Annotated[str, AfterValidator(_url)]
 TemperatureSensor = Annotated[str, AfterValidator(_temperature_sensor)]
 
 

@@ -213,6 +213,7 @@ class ReceiverStatus:
 class ListenerStatus:
     """One [[server]] listener; counts of packets since the start. answered: replies sent, of any kind; error: why it can't
     listen, empty when it does; versions: requests by NTP version; reasons: packets by the reason of what was done with them.
+    smear: "none", "linear" or "cosine"; smear_offset: what the time shown there is ahead of UTC now, seconds.
     """
 
     listen_address: str
@@ -232,6 +233,8 @@ class ListenerStatus:
     versions: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
+    smear: str = "none"
+    smear_offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from stratum1.build_date import build_date
 from stratum1.clock import ClockError
 from stratum1.config import Config
 from stratum1.hw import HatError, load_hat
-from stratum1.timescale import NS, LeapTableError, UtcNs, parse_leap_list, rfc3339
+from stratum1.leaplist import packaged_list, read_list
+from stratum1.timescale import NS, LeapTableError, UtcNs, rfc3339
 
 from ._finding import Finding, failure, ok, warning
 from ._host import Host
@@ -100,21 +101,26 @@ def check_battery_clock(config: Config, host: Host) -> Iterator[Finding]:
 
 
 def check_leap_list(config: Config, host: Host) -> Iterator[Finding]:
-    """Whether the list of leap seconds is there, sound, and valid for a while."""
+    """Whether the list of leap seconds is there, sound, and valid for a while; where it is not, the copy that comes with us is used."""
     path = config.clock.leap_seconds_file
     text = host.read(path)
-    update = "sudo apt update && sudo apt install tzdata (or set leap-seconds-file in [clock])"
+    update = "sudo apt update && sudo apt install tzdata (or set leap-seconds-file or leap-seconds-url in [clock])"
+    packaged = packaged_list()
+    instead = "the copy that comes with stratum1 " + (
+        f"expired on {_date(packaged.expires)} too" if packaged.expired(host.now()) else f"is used, valid until {_date(packaged.expires)}"
+    )
     if text is None:
-        yield warning("clock.leap-seconds", f"{path} can't be read: no leap second will be announced", update)
+        yield warning("clock.leap-seconds", f"{path} can't be read: {instead}", update)
         return
     try:
-        table = parse_leap_list(text)
+        table = read_list(text, path)
     except LeapTableError as error:
-        yield failure("clock.leap-seconds", f"{path} is damaged: {error}", update)
+        yield failure("clock.leap-seconds", f"{path} is damaged: {error}; {instead}", update)
         return
     left = (table.expires - host.now()) // _DAY
     if left < 0:
-        yield warning("clock.leap-seconds", f"{path} expired on {_date(table.expires)}: a leap second after that would be missed", update)
+        later = f"; {instead}" if packaged.expires > table.expires else ": a leap second after that would be missed"
+        yield warning("clock.leap-seconds", f"{path} expired on {_date(table.expires)}{later}", update)
     elif left < _FEW_DAYS:
         yield ok("clock.leap-seconds", f"{path} is valid for {left} more days", update)
     else:

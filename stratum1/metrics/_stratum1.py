@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, StateSetMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, ServerStatus, Status, TemperatureStatus, alarms
 from stratum1.interchange import LockState
 from stratum1.timescale import NS, UtcNs
 
-from ._families import counter, counters, flag, gauge, gauges
+from ._families import NAN, counter, counters, flag, gauge, gauges
 from ._outputs import output_families
 from ._selection import selection_families
 from ._stability import stability_families
@@ -188,10 +188,16 @@ def _listeners(server: ServerStatus) -> Iterator[Metric]:
     reasons = CounterMetricFamily(
         "stratum1_server_reason_packets", "Packets by the reason of what was done with them", labels=["listen_address", "reason"]
     )
+    smear = GaugeMetricFamily(
+        "stratum1_server_smear_seconds",
+        "What the time shown by a listener that smears a leap second is ahead of UTC now, seconds; NaN where it does not smear",
+        labels=["listen_address"],
+    )
     for listener in server.listeners:
+        smear.add_metric([listener.listen_address], listener.smear_offset if listener.smear != "none" else NAN)
         answered.add_metric([listener.listen_address], listener.answered)
         for version, value in listener.versions.items():
             versions.add_metric([listener.listen_address, version], value)
         for reason, value in listener.reasons.items():
             reasons.add_metric([listener.listen_address, reason], value)
-    yield from (answered, versions, reasons)
+    yield from (answered, versions, reasons, smear)

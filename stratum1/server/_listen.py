@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
+from ._smear import Smear
+
 __all__ = ["IP_PKTINFO", "SO_TIMESTAMPNS", "ListenAddress", "ListenError", "open_socket", "parse_listen", "udp_port_owner"]
 
 SO_TIMESTAMPNS = 35
@@ -23,10 +25,14 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """An address and UDP port to listen at. "[::]" takes IPv4 too; port 0 lets the kernel choose one (tests)."""
+    """An address and UDP port to listen at. "[::]" takes IPv4 too; port 0 lets the kernel choose one (tests).
+
+    smear: how the clients there are shown a leap second.
+    """
 
     host: IPv4Address | IPv6Address
     port: int
+    smear: Smear = Smear.NONE
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if self.host.version == 6 else f"{self.host}:{self.port}"

@@ -1,6 +1,7 @@
 """All listeners of one server."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ._counters import Counters
 from ._listen import ListenAddress, open_socket
@@ -23,7 +24,7 @@ class Server:
         try:
             for listen in self._listeners:
                 opened = open_socket(listen, v6_only=self._shares_port_with_ipv4(listen))
-                bound = ListenAddress(listen.host, opened.getsockname()[1])
+                bound = replace(listen, port=opened.getsockname()[1])
                 workers.append(PythonWorker(opened, bound, self._cell))
         except BaseException:
             for worker in workers:

@@ -56,7 +56,7 @@ class PythonWorker:
         self._tally = Tally()
         self._stopping = threading.Event()
         self._state = cell.current
-        self._responder = Responder(self._state)
+        self._responder = Responder(self._state, listen.smear)
         self._thread = threading.Thread(target=self._run, name=f"ntp {listen}", daemon=True)
 
     def start(self) -> None:
@@ -100,7 +100,7 @@ class PythonWorker:
     def _answer(self, request: bytes, ancillary: _Ancillary, sender: _Sender) -> None:
         state = self._cell.current
         if state is not self._state:
-            self._state, self._responder = state, Responder(state)
+            self._state, self._responder = state, Responder(state, self.listen.smear)
         stamp, from_asked = self._read_ancillary(ancillary)
         mapping = state.realtime
         now = time.clock_gettime_ns(time.CLOCK_REALTIME)

@@ -31,6 +31,8 @@ from stratum1.ntp import (
 )
 from stratum1.timescale import NS, NtpShort, NtpTimestamp, UtcNs, ntp_short, ntp_timestamp
 
+from ._smear import Smear, ambiguous, smear_ns, smear_refid
+
 __all__ = ["MAX_HOLD_NS", "MAX_REQUEST", "Outcome", "Record", "Responder", "ServerReason", "ServerResponse", "check_state", "reply"]
 
 MAX_REQUEST = 2048
@@ -164,16 +166,23 @@ def check_state(state: TimeState) -> None:
 class Responder:
     """Answers while one TimeState stands; makes what all replies share only once. Holds no other state: any thread may use it."""
 
-    __slots__ = ("_state", "_synchronised", "_unsynchronised", "_valid_until")
+    __slots__ = ("_leap", "_smear", "_state", "_synchronised", "_unsynchronised", "_valid_until")
 
-    def __init__(self, state: TimeState) -> None:
-        """`state` has passed `check_state`."""
+    def __init__(self, state: TimeState, smear: Smear = Smear.NONE) -> None:
+        """`state` has passed `check_state`. smear: how this listener shows a leap second; one that smears announces none."""
         precision = min(0, max(-128, state.precision))
         usable = state.synchronised and state.stratum > 0 and state.realtime is not None
         self._state = state
+        self._smear = smear
+        self._leap = state.smeared_leap if smear is not Smear.NONE else None
         self._valid_until = state.valid_until if usable else None
         self._synchronised = _Header(
-            state.leap << 6, state.stratum, precision, ntp_short(state.root_delay), state.refid, ntp_timestamp(state.reference_time)
+            state.leap << 6 if smear is Smear.NONE else 0,
+            state.stratum,
+            precision,
+            ntp_short(state.root_delay),
+            state.refid,
+            ntp_timestamp(state.reference_time),
         )
         # Stratum 16 is 0 on the wire (RFC 5905, figure 11); root delay and dispersion of 1 s each, as chrony sends them,
         # keep us out of a selection even where somebody overlooks leap and stratum (RFC 5905: MAXDIST is 1 s).
@@ -188,6 +197,8 @@ class Responder:
         if not 0 <= transmit_time - receive_time <= MAX_HOLD_NS:
             return _silence(request, ServerReason.STALE)
         known = self._valid_until is not None and transmit_time <= self._valid_until
+        if self._leap is not None and ambiguous(self._leap, transmit_time):
+            known = False  # the second that is counted twice: which of the two it is can't be seen
         octets = self._header(request, bits, receive_time, transmit_time, known)
         if wants_nak:
             return Outcome(Record(4, ServerReason.UNKNOWN_KEY, ServerResponse.CRYPTO_NAK), octets + _CRYPTO_NAK)
@@ -199,8 +210,12 @@ class Responder:
         if known:  # rounded up and never 0: the bound is a promise
             dispersion = ntp_short(self._state.root_dispersion_at(transmit_time)) or NtpShort(1)
         leap_bits, stratum, precision, root_delay, refid, reference = self._synchronised if known else self._unsynchronised
+        reference_time = self._state.reference_time
+        if known and self._leap is not None:
+            receive_time, transmit_time, reference_time, refid = self._shown(receive_time, transmit_time, refid)
+            reference = ntp_timestamp(reference_time)
         transmit = ntp_timestamp(transmit_time)
-        if known and self._state.reference_time > transmit_time:  # clients refuse a reference from the future (RFC 5905, A.5.1.1)
+        if known and reference_time > transmit_time:  # clients refuse a reference from the future (RFC 5905, A.5.1.1)
             reference = transmit
         _, poll, origin = request_fields(request)
         return pack_header(
@@ -219,8 +234,18 @@ class Responder:
             )
         )
 
+    def _shown(self, receive_time: UtcNs, transmit_time: UtcNs, refid: bytes) -> tuple[UtcNs, UtcNs, UtcNs, bytes]:
+        """The three times and the reference ID as they are shown near a leap second that is smeared."""
+        offset = smear_ns(self._smear, self._leap, transmit_time)
+        received = receive_time + smear_ns(self._smear, self._leap, receive_time)
+        reference = self._state.reference_time
+        reference = UtcNs(reference + smear_ns(self._smear, self._leap, reference))
+        return UtcNs(received), UtcNs(transmit_time + offset), reference, smear_refid(offset) if offset else refid
 
-def reply(request: bytes, receive_time: UtcNs, transmit_time: UtcNs, state: TimeState, source_port: int) -> Outcome:
+
+def reply(
+    request: bytes, receive_time: UtcNs, transmit_time: UtcNs, state: TimeState, source_port: int, *, smear: Smear = Smear.NONE
+) -> Outcome:
     """What to do about a datagram from `source_port`: exactly one record, and the reply unless the record says silence.
 
     receive_time and transmit_time are served times: when the request came in and when the reply will leave. A state that is
@@ -228,7 +253,7 @@ def reply(request: bytes, receive_time: UtcNs, transmit_time: UtcNs, state: Time
     for a state that `check_state` refuses, and for nothing that a request can hold.
     """
     check_state(state)
-    return Responder(state).reply(request, receive_time, transmit_time, source_port)
+    return Responder(state, smear).reply(request, receive_time, transmit_time, source_port)
 
 
 def _silence(request: bytes, reason: ServerReason) -> Outcome:

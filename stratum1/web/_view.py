@@ -261,7 +261,7 @@ def _listener(each: ListenerStatus, rates: Mapping[str, float]) -> list[str]:
     versions = ", ".join(f"v{version} {count(number)}" for version, number in each.versions.items() if number)
     return [
         each.listen_address,
-        each.error or each.data_plane,
+        each.error or each.data_plane + _smear_words(each),
         _NONE if rate is None else f"{rate:.1f}",
         *(count(number) for number in numbers),
         versions or _NONE,
@@ -278,6 +278,10 @@ def _output(each: OutputStatus) -> list[str]:
         signed_time(each.offset) if each.offset is not None else _NONE,
         _NONE if each.clock_class is None else str(each.clock_class),
     ]
+
+
+def _smear_words(each: ListenerStatus) -> str:
+    return "" if each.smear == "none" else f", smears leap seconds ({each.smear}): shows UTC {signed_time(each.smear_offset)}"
 
 
 def _sky(gnss: GnssStatus | None) -> Rows:
