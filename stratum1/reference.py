@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .gnss import Counters as GnssCounters
 from .gnss import GnssDecoder
-from .gnss.events import Event, Fix, Health, LeapNotice, Satellite, Sky
+from .gnss.events import Authenticity, Event, Fix, Health, LeapNotice, RadioPath, Satellite, Sky, Survey
 from .inputs import EdgeInput, LineInput, SerialInput
 from .interchange import LockState, Reading, ReferenceHealth, Sample
 from .refclock import RefClock, RefClockReport, RefClockSettings
@@ -17,7 +17,10 @@ __all__ = ["Reference", "ReferenceReport"]
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReport:
-    """One receiver for people. health: what it said of itself last, by kind; stability: None where no pulse is to come."""
+    """One receiver for people. health: what it said of itself last, by kind; stability: None where no pulse is to come.
+
+    survey, radio (by block), authenticity: what it said last, since its line was opened.
+    """
 
     name: str
     fix: Fix | None
@@ -26,6 +29,9 @@ class ReferenceReport:
     gnss: GnssCounters
     health: Mapping[str, Health]
     stability: StabilityReport | None
+    survey: Survey | None = None
+    radio: tuple[RadioPath, ...] = ()
+    authenticity: Authenticity | None = None
 
 
 class Reference:
@@ -46,6 +52,9 @@ class Reference:
         self._refclock = RefClock(settings, leaps)
         self._fix: Fix | None = None
         self._sky: Sky | None = None
+        self._survey: Survey | None = None
+        self._radio: dict[int, RadioPath] = {}
+        self._authenticity: Authenticity | None = None
         self._health: dict[str, Health] = {}
         self._stability = StabilityWatch() if settings.has_pulse else None  # sentences are too coarse for it
         self._locked = False
@@ -68,6 +77,8 @@ class Reference:
                 self._of_leaps(event, self._fix is not None and self._fix.trusted)
             elif isinstance(event, Sky):
                 self._sky = event
+            elif isinstance(event, Survey | RadioPath | Authenticity):
+                self._keep(event)
             elif isinstance(event, Health):
                 before = self._health.get(event.kind)
                 self._health[event.kind] = event
@@ -76,6 +87,14 @@ class Reference:
             sample = self._refclock.gnss(event, Reading(event.at_ns, UtcNs(reading.clock_ns - (reading.at_ns - event.at_ns))))
             if sample is not None:
                 yield sample
+
+    def _keep(self, event: Survey | RadioPath | Authenticity) -> None:
+        if isinstance(event, Survey):
+            self._survey = event
+        elif isinstance(event, RadioPath):
+            self._radio[event.block] = event
+        else:
+            self._authenticity = event
 
     def edge(self, event: EdgeInput) -> Sample | None:
         """An edge of the pulse."""
@@ -93,7 +112,8 @@ class Reference:
         self._refclock.line(event.is_open, event.text)
         if not event.is_open:
             self._decoder.reset()
-            self._fix = self._sky = None
+            self._fix = self._sky = self._survey = self._authenticity = None
+            self._radio.clear()
 
     def leap_scale(self, scale: LeapTable | None, forbidden: frozenset[int], expected: UtcNs | None) -> None:
         """TAI - UTC by date as it is believed now, shifts of the seconds not to be believed, and the leap second to be ready for."""
@@ -124,4 +144,7 @@ class Reference:
             gnss=self._decoder.counters,
             health=dict(self._health),
             stability=self._stability.report() if self._stability is not None else None,
+            survey=self._survey,
+            radio=tuple(self._radio[block] for block in sorted(self._radio)),
+            authenticity=self._authenticity,
         )

@@ -28,6 +28,7 @@ from .control import (
     TemperatureStatus,
     TimeStatus,
 )
+from .control.receiver import RadioStatus, ReceiverTold, SawtoothStatus, SurveyStatus
 from .gnss.events import FixMode
 from .gnss.serial_reader import LineState
 from .interchange import TimeState
@@ -130,6 +131,23 @@ def gnss_status(report: ReferenceReport, config: ReceiverConfig, line: LineState
         sentences=report.gnss.sentences,
         rejects={reason.value: count for reason, count in report.gnss.rejects.items()},
         satellites=report.satellites,
+        receiver=_told(report),
+    )
+
+
+def _told(report: ReferenceReport) -> ReceiverTold:
+    """What it says of itself."""
+    fix, said, survey, version = report.fix, report.authenticity, report.survey, report.health.get("version")
+    return ReceiverTold(
+        time_accuracy=fix.time_accuracy if fix else None,
+        position_accuracy=fix.position_accuracy if fix else None,
+        fixed_position=bool(fix and fix.fixed_position),
+        leap_seconds=fix.leap_seconds if fix else None,
+        survey=SurveyStatus(survey.active, survey.valid, survey.duration, survey.accuracy, survey.observations) if survey else None,
+        radio=tuple(RadioStatus(r.block, r.antenna, r.jamming, r.jamming_indicator, r.agc, r.noise) for r in report.radio),
+        spoofing=said.spoofing if said else "unknown",
+        jamming=said.jamming if said else "unknown",
+        version=version.text if version else "",
     )
 
 
@@ -200,6 +218,16 @@ def refclock_status(report: ReferenceReport) -> RefclockStatus:
         pulse_width=clock.width,
         rejected={str(verdict): count for verdict, count in refused.items()},
         alarms=(*clock.alarms, *health),
+        sawtooth=SawtoothStatus(
+            in_use=clock.sawtooth.in_use,
+            last=clock.sawtooth.last,
+            spread=clock.sawtooth.spread,
+            corrected=clock.sawtooth.corrected,
+            uncorrected=clock.sawtooth.missing,
+            late=clock.sawtooth.late,
+            agreement=clock.sawtooth.agreement,
+            uncertainty=clock.sawtooth.uncertainty,
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stratum1.control.receiver_words import RECEIVER_TITLES, receiver_words, sawtooth_words
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, from_rfc3339
 
@@ -77,6 +78,8 @@ def _reference_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
         )
     if refclock := status["refclock"]:
         lines.append(("Reference clock", "usable" if refclock["usable"] else refclock["reason"]))
+        if refclock["sawtooth"]["last"] is not None:
+            lines.append(("Sawtooth", sawtooth_words(refclock["sawtooth"])))
         lines += [("Serial delay", f"{each['sentence']} {time_span(each['delay'])}") for each in refclock["delays"]]
     return lines + [("Source", f"{each['mode']} {each['address']}: {each['state']}") for each in status["sources"]]
 
@@ -117,6 +120,7 @@ def _gnss_lines(gnss: dict[str, Any]) -> list[tuple[str, str]]:
         ("Dilution", _NONE if not gnss["dop"] else " ".join(f"{name.upper()} {_number(value)}" for name, value in gnss["dop"].items())),
         ("Line", _line(gnss["line"])),
         ("Week rollovers", str(gnss["rollovers"])),
+        *((RECEIVER_TITLES[name], text) for name, text in receiver_words(gnss["receiver"]).items() if text != _NONE),
         ("Sentences", _counts(gnss["sentences"])),
         ("Rejected", _counts({name: number for name, number in gnss["rejects"].items() if number})),
     ]

@@ -26,6 +26,7 @@ from .model import (
     alarms,
     without_exact_position,
 )
+from .receiver import RadioStatus, ReceiverTold, SawtoothStatus, SurveyStatus
 from .series import RecentSeries, SeriesPoint
 from .watched import StabilityFigure, StabilityStatus
 
@@ -41,9 +42,12 @@ __all__ = [
     "NextLeap",
     "OutputStatus",
     "PpsStatus",
+    "RadioStatus",
     "ReceiverStatus",
+    "ReceiverTold",
     "RecentSeries",
     "RefclockStatus",
+    "SawtoothStatus",
     "SelectionStatus",
     "SerialDelay",
     "SeriesPoint",
@@ -54,6 +58,7 @@ __all__ = [
     "StabilityStatus",
     "Status",
     "StatusSource",
+    "SurveyStatus",
     "TemperatureStatus",
     "TimeStatus",
     "alarms",

@@ -14,6 +14,7 @@ from stratum1.interchange import Leap, LockState
 from stratum1.timescale import UtcNs
 
 from .chosen import SelectionStatus
+from .receiver import ReceiverTold, SawtoothStatus
 from .watched import StabilityStatus
 
 __all__ = [
@@ -140,7 +141,8 @@ class LineStatus:
 class GnssStatus:
     """The receiver. utc: the time of its last epoch; trusted: its date is confirmed by three consecutive consistent fixes.
 
-    rollovers: times 1024 weeks added to its dates; sentences and rejects: counts since the start by kind and by reason.
+    rollovers: times 1024 weeks added to its dates; sentences and rejects: counts since the start by kind and by reason. receiver: what it
+    says of itself.
     """
 
     line: LineStatus
@@ -155,6 +157,7 @@ class GnssStatus:
     sentences: Mapping[str, int]
     rejects: Mapping[str, int]
     satellites: tuple[Satellite, ...]
+    receiver: ReceiverTold = field(default_factory=ReceiverTold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ class RefclockStatus:
     pulse_width: float | None
     rejected: Mapping[str, int]
     alarms: tuple[str, ...]
+    sawtooth: SawtoothStatus = field(default_factory=SawtoothStatus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from stratum1.timescale import NS, UtcNs
 
 from ._families import NAN, counter, counters, flag, gauge, gauges
 from ._outputs import output_families
+from ._receiver import receiver_families, sawtooth_families
 from ._selection import selection_families
 from ._stability import stability_families
 
@@ -133,8 +134,9 @@ def _gnss(gnss: GnssStatus) -> Iterator[Metric]:
     yield from _constellations(gnss)
     for name in ("pdop", "hdop", "vdop"):
         yield gauge(f"stratum1_gnss_{name}", f"Dilution of precision ({name[0].upper()}DOP)", getattr(gnss.dop, name) if gnss.dop else None)
-    yield counters("stratum1_gnss_sentences", "Sentences decoded, by kind", "sentence", gnss.sentences)
+    yield counters("stratum1_gnss_sentences", "Sentences and UBX messages, by kind", "sentence", gnss.sentences)
     yield counters("stratum1_gnss_rejects", "Sentences rejected, by reason", "reason", gnss.rejects)
+    yield from receiver_families(gnss.receiver)
 
 
 def _constellations(gnss: GnssStatus) -> Iterator[Metric]:
@@ -167,6 +169,7 @@ def _refclock(refclock: RefclockStatus) -> Iterator[Metric]:
         "stratum1_refclock_pulse_width_seconds", "Width of the pulse, seconds; NaN where only one edge is seen", refclock.pulse_width
     )
     yield counters("stratum1_refclock_rejected_edges", "Edges refused, by reason", "reason", refclock.rejected)
+    yield from sawtooth_families(refclock.sawtooth)
     delays = refclock.delays
     yield gauges(
         "stratum1_serial_delay_seconds",

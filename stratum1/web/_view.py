@@ -5,7 +5,7 @@ Everything in a `View` is plain text or a plain number; escaping is the renderer
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from stratum1.control import (
@@ -19,6 +19,7 @@ from stratum1.control import (
     TemperatureStatus,
     alarms,
 )
+from stratum1.control.receiver_words import receiver_words, sawtooth_words
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
@@ -160,9 +161,10 @@ def _leap_witnesses(leaps: LeapStatus | None) -> Rows:
 def _gnss(gnss: GnssStatus | None) -> dict[str, str]:
     if gnss is None:
         names = ("satellites", "satellites-note", "fix", "line", "gnss-utc", "position", "dop", "rollovers", "sentences", "rejects")
-        return dict.fromkeys(names, _NONE)
+        return {**dict.fromkeys(names, _NONE), **receiver_words(None)}
     line = gnss.line
     return {
+        **receiver_words(asdict(gnss.receiver)),
         "satellites": f"{gnss.satellites_used} of {gnss.satellites_seen}",
         "satellites-note": FIX_WORDS[int(gnss.mode)],
         "fix": FIX_WORDS[int(gnss.mode)],
@@ -210,12 +212,13 @@ def _pps(pps: PpsStatus | None) -> dict[str, str]:
 
 def _refclock(refclock: RefclockStatus | None) -> dict[str, str]:
     if refclock is None:
-        return dict.fromkeys(("refclock", "label", "pulse-width", "rejected"), _NONE)
+        return dict.fromkeys(("refclock", "label", "pulse-width", "rejected", "sawtooth"), _NONE)
     return {
         "refclock": "usable" if refclock.usable else refclock.reason,
         "label": refclock.label or _NONE,
         "pulse-width": time_span(refclock.pulse_width),
         "rejected": _counts({reason: n for reason, n in refclock.rejected.items() if n}) or "none",
+        "sawtooth": sawtooth_words(asdict(refclock.sawtooth)),
     }
 
 
