@@ -22,6 +22,7 @@ _ACCURACIES = (25e-9, 100e-9, 250e-9, 1e-6, 2.5e-6, 10e-6, 25e-6, 100e-6, 250e-6
 _FIRST_CODE = 0x20
 _EASE = 0.8
 """A better accuracy is claimed only when the bound is this far within it, so that the best master does not change to and fro."""
+_OCTAVE = 0x100
 _LAYOUT = struct.Struct(">BBHhBB")
 
 
@@ -101,12 +102,17 @@ def grandmaster(
     settings = GrandmasterSettings(
         clock_class=clock_class,
         accuracy=accuracy_code(total, before.accuracy if before is not None else None),
-        variance=log_variance(moment.jitter) if vouched else _UNKNOWN_VARIANCE,
+        variance=_steady(log_variance(moment.jitter), before) if vouched else _UNKNOWN_VARIANCE,
         utc_offset=_LAST_KNOWN_TAI if moment.tai_offset is None else moment.tai_offset,
         flags=_flags(moment, known=known, vouched=vouched, ptp_timescale=ptp_timescale),
         time_source=_GNSS if clock_class == _LOCKED else _NTP if known and state.state is LockState.NETWORK else _OSCILLATOR,
     )
     return settings, text
+
+
+def _steady(variance: int, before: GrandmasterSettings | None) -> int:
+    """An octave more or less is the jitter's own noise, and no reason to have every clock of the network elect anew."""
+    return before.variance if before is not None and abs(variance - before.variance) <= _OCTAVE else variance
 
 
 def parent_is_self(data: bytes, own_clock: bytes) -> bool:
@@ -134,7 +140,8 @@ def _flags(moment: Moment, *, known: bool, vouched: bool, ptp_timescale: bool) -
     chosen = {
         TimeFlag.LEAP_61: leap is Leap.INSERT,
         TimeFlag.LEAP_59: leap is Leap.DELETE,
-        TimeFlag.UTC_OFFSET_VALID: known and moment.tai_offset is not None,
+        # Without the PTP timescale there is nothing to subtract from, and ptpd 2.3 would subtract all the same.
+        TimeFlag.UTC_OFFSET_VALID: ptp_timescale and known and moment.tai_offset is not None,
         TimeFlag.PTP_TIMESCALE: ptp_timescale,
         TimeFlag.TIME_TRACEABLE: vouched,
         TimeFlag.FREQUENCY_TRACEABLE: vouched,

@@ -85,6 +85,13 @@ def test_lock_state_to_class(changes: dict[str, Any], error: float | None, clock
     assert len(said.pack()) == 8
 
 
+def test_an_octave_of_jitter_more_or_less_is_not_announced() -> None:
+    said, _ = grandmaster(moment_at(SYSTEM, jitter=50e-9), 0.0, ptp_timescale=True)
+    near, _ = grandmaster(moment_at(SYSTEM, jitter=65e-9), 0.0, ptp_timescale=True, before=said)
+    far, _ = grandmaster(moment_at(SYSTEM, jitter=300e-9), 0.0, ptp_timescale=True, before=said)
+    assert near.variance == said.variance < far.variance
+
+
 def test_the_handed_out_clock_s_error_is_part_of_the_accuracy() -> None:
     near, _ = grandmaster(moment_at(SYSTEM), 0.0, ptp_timescale=True)
     far, _ = grandmaster(moment_at(SYSTEM), -5e-4, ptp_timescale=True)
@@ -98,7 +105,7 @@ def test_leap_and_tai_follow(leap: Leap, flag: int, tai: int | None, ptp: bool) 
     said, _ = grandmaster(moment_at(SYSTEM, leap=leap, tai_offset=tai), 0.0, ptp_timescale=ptp)
     assert said.flags & (TimeFlag.LEAP_59 | TimeFlag.LEAP_61) == flag
     assert said.utc_offset == (37 if tai is None else tai)
-    assert bool(said.flags & TimeFlag.UTC_OFFSET_VALID) is (tai is not None)
+    assert bool(said.flags & TimeFlag.UTC_OFFSET_VALID) is (tai is not None and ptp)
     assert bool(said.flags & TimeFlag.PTP_TIMESCALE) is ptp
 
 
