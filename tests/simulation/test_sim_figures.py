@@ -10,9 +10,6 @@ from bench.figures import Subject
 from bench.goals import BOUND_RATIO, GOALS
 from bench.timing import MEASURES, day, measure, scenarios
 
-from stratum1.discipline import ENGINES
-
-pytestmark = pytest.mark.skipif("kalman" not in ENGINES, reason="the figures are promised of the Kalman engine, which is not there yet")
 PROCESSES = os.cpu_count() or 1
 
 
