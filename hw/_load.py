@@ -3,11 +3,11 @@
 import difflib
 import tomllib
 from importlib import resources
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-__all__ = ["Fact", "Hat", "HatError", "hat_defaults", "hat_names", "load_hat", "parse_hat"]
+__all__ = ["Fact", "Hat", "HatError", "HatSetup", "hat_defaults", "hat_names", "load_hat", "parse_hat"]
 
 T = TypeVar("T")
 
@@ -35,6 +35,20 @@ class BaudFact(Fact[int]):
     also: tuple[int, ...] = ()
 
 
+class HatSetup(_Model):
+    """How the HAT's u-blox receiver is set up (keys of [receiver.setup]); what is left out stays as the configuration's default."""
+
+    configure: Fact[bool] = Field(description="whether whoever names the HAT hands its receiver to us")
+    mode: Fact[Literal["auto", "survey-in", "fixed", "navigation"]] | None = None
+    pulse_polarity: Fact[Literal["rising", "falling"]] | None = Field(
+        None, description="the edge at the start of the second at the receiver's pin, so that the pulse arrives as pps-edge says"
+    )
+    cable_delay: Fact[Annotated[float, Field(ge=0, lt=32e-6)]] | None = Field(
+        None, description="seconds, of an antenna cable that comes with it"
+    )
+    baud: Fact[Literal[9600, 19200, 38400, 57600, 115200]] | None = Field(None, description="rate that its line bears best")
+
+
 class Hat(_Model):
     """One HAT (hw/hats/NAME.toml). A fact that is left out is not known."""
 
@@ -53,7 +67,14 @@ class Hat(_Model):
     rtc: Fact[str] | None = None
     i2c: Fact[tuple[str, ...]] | None = None
     led: Fact[str] | None = None
+    setup: HatSetup | None = Field(None, description="u-blox receivers only")
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _speaks_ubx(self) -> "Hat":
+        if self.setup is not None and "ubx" not in self.speaks.value:
+            raise ValueError("setup is for receivers that speak ubx")
+        return self
 
 
 def hat_names() -> tuple[str, ...]:
@@ -83,17 +104,21 @@ def parse_hat(text: str, file: str) -> Hat:
         raise HatError("\n".join(lines)) from None
 
 
-def hat_defaults(name: str) -> dict[str, str | int]:
+def hat_defaults(name: str) -> dict[str, Any]:
     """What `hat = "NAME"` stands for: keys of the [receiver] table, each of which the file may override. Raises HatError.
 
     A baud rate that is not verified, or that people change, is detected rather than believed.
     """
     hat = load_hat(name)
     certain = hat.baud.verified and not hat.baud.also
-    return {
+    defaults: dict[str, Any] = {
         "device": hat.device.value,
         "baud": hat.baud.value if certain else "auto",
         "pps": "none" if hat.pps_gpio is None else "/dev/pps0",
         "pps-edge": hat.pps_edge.value,
         "protocol": "auto" if "ubx" in hat.speaks.value else "nmea",
     }
+    if hat.setup is not None:
+        facts = {key: getattr(hat.setup, key) for key in HatSetup.model_fields}
+        defaults["setup"] = {key.replace("_", "-"): fact.value for key, fact in facts.items() if fact is not None}
+    return defaults

@@ -1,5 +1,6 @@
 """The shells at the upper end: opens the receiver's line and its pulse as configured, real or simulated, behind one face."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Literal
 
 from .config import ReceiverConfig
 from .gnss.serial_reader import LineState, SerialReader
+from .gnss.setup import Port, SetupMachine, SetupNote, SetupReport, SetupWish, ecef
 from .gnss.simulated import SimulatedReceiver
 from .pps import EdgeSource, GpioEdges, PpsReader, PpsReport
 from .pps.events import Edge, EdgeKind
@@ -15,7 +17,7 @@ from .pps.simulated import SimulatedPulse
 from .simulation.truth import SimulatedTruth
 from .timescale import MonoNs, UtcNs
 
-__all__ = ["Receiver", "SimulationSettings", "raw_now"]
+__all__ = ["Receiver", "SimulationSettings", "raw_now", "setup_wish"]
 
 _PHASE = 0.1
 """Seconds by which simulated true time differs from what the virtual clock starts with."""
@@ -48,8 +50,13 @@ class Receiver:
         on_bytes: Callable[[bytes, MonoNs], None],
         on_line: Callable[[LineState], None],
         on_edge: Callable[[Edge], None],
+        *,
+        on_setup: Callable[[SetupReport, tuple[SetupNote, ...]], None],
     ) -> None:
-        """simulation: None for real devices. Raises GpioSyntaxError; OSError where nothing can be simulated."""
+        """simulation: None for real devices. on_setup: told how the set-up of the receiver stands, if there is one.
+
+        Raises GpioSyntaxError; OSError where nothing can be simulated.
+        """
         self.config = config
         self._simulated: SimulatedReceiver | None = None
         self._pulse: EdgeSource | None = None
@@ -65,7 +72,9 @@ class Receiver:
         elif config.pps != "none":
             self._pulse = _pulse_source(config, on_edge)
         baud = config.baud
-        self._line = SerialReader(device, "auto" if isinstance(baud, str) else baud, on_bytes, on_line, raw_now)
+        wish = setup_wish(config) if simulation is None else None
+        setup = None if wish is None else (SetupMachine(wish), on_setup)
+        self._line = SerialReader(device, "auto" if isinstance(baud, str) else baud, on_bytes, on_line, raw_now, setup=setup)
 
     def start(self) -> None:
         """Begin to listen; a device that is not there yet is waited for."""
@@ -103,6 +112,38 @@ class Receiver:
         if isinstance(self._pulse, SimulatedPulse):
             plugs |= {"pause-pulse": self._pulse.pause, "resume-pulse": self._pulse.resume}
         return plugs
+
+
+def setup_wish(config: ReceiverConfig) -> SetupWish | None:
+    """What the receiver is to be set to; None where it is not ours to set up."""
+    setup = config.setup
+    if not setup.configure:
+        return None
+    ubx = setup.output in ("ubx", "both") or (setup.output == "auto" and config.protocol != "nmea")
+    return SetupWish(
+        mode=setup.mode,
+        survey_duration=setup.survey_duration,
+        survey_accuracy=setup.survey_accuracy,
+        position=setup.position_ecef or (ecef(*setup.position) if setup.position is not None else None),
+        position_accuracy=setup.position_accuracy,
+        stationary=setup.stationary,
+        constellations=None if setup.constellations is None else frozenset(setup.constellations),
+        cable_delay=None if setup.cable_delay is None else round(setup.cable_delay * 1e9),
+        pulse_length=round(setup.pulse_length * 1e6),
+        pulse_polarity=setup.pulse_polarity,
+        pulse_grid=setup.pulse_grid,
+        messages=ubx,
+        silence_nmea=ubx and setup.output != "both",
+        rates=setup.rates,
+        baud=setup.baud,
+        port=_port(config.device) if setup.port == "auto" else setup.port,
+        save=setup.save,
+    )
+
+
+def _port(device: str) -> Port:
+    """The receiver's own USB port shows as ttyACM; whatever else there is leads to a UART."""
+    return "usb" if Path(os.path.realpath(device)).name.startswith("ttyACM") else "uart1"
 
 
 def _truth(seed: int) -> SimulatedTruth:

@@ -8,6 +8,7 @@ from pathlib import Path
 from .clock import Clock
 from .config import Config, ReceiverConfig
 from .gnss.serial_reader import LineState
+from .gnss.setup import SetupNote, SetupReport
 from .inputs import EdgeInput, Input, LineInput, SerialInput
 from .interchange import KernelClockId
 from .pipeline import Note
@@ -39,6 +40,7 @@ class Seen:
     config: ReceiverConfig
     devices: Receiver
     line: LineState | None = None
+    setup: SetupReport | None = None
     last_edge: UtcNs | None = None
     told: PpsState | None = None
 
@@ -81,7 +83,12 @@ class Receivers:
         table = f"[[another-receiver]] {number}" if number else "[receiver]"
         try:
             return Receiver(
-                config, simulation, partial(self._from_bytes, number), partial(self._from_line, number), partial(self._from_edge, number)
+                config,
+                simulation,
+                partial(self._from_bytes, number),
+                partial(self._from_line, number),
+                partial(self._from_edge, number),
+                on_setup=partial(self._from_setup, number),
             )
         except GpioSyntaxError as error:
             raise DaemonError(f"{table} pps: {error}") from None
@@ -98,6 +105,15 @@ class Receivers:
 
     def _from_line(self, number: int, state: LineState) -> None:
         self._around.call(lambda: self._line_state(number, state))
+
+    def _from_setup(self, number: int, report: SetupReport, notes: tuple[SetupNote, ...]) -> None:
+        def tell() -> None:
+            seen = self.seen[number]
+            seen.setup = report
+            for note in notes:
+                self._around.note(Note(raw_now(), "receiver", note.alarm, self._named(seen, note.text)))
+
+        self._around.call(tell)
 
     def _edge(self, event: EdgeInput) -> None:
         seen = self.seen[event.receiver]

@@ -41,6 +41,7 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
             "protocol": "auto",
             "serial-delay": None,
             "pulse-delay": 0.0,
+            "setup": {"configure": False},
         },
         "another-receiver": [],  # nor is its time that of another one
         "clock": {"control": "virtual", "state-directory": str(directory)},
@@ -83,8 +84,17 @@ def _under_hat(text: str, name: str, overrides: Mapping[str, Any]) -> Mapping[st
     others = data.get(_OTHERS)
     if isinstance(others, list) and _OTHERS not in overrides:
         numbered = enumerate(others, 1)
-        added[_OTHERS] = [{**_missing(each, f"{name}: {_OTHERS}[{i}]"), **each} if isinstance(each, dict) else each for i, each in numbered]
+        added[_OTHERS] = [
+            _over(_missing(each, f"{name}: {_OTHERS}[{i}]"), each) if isinstance(each, dict) else each for i, each in numbered
+        ]
     return {**overrides, **{key: value for key, value in added.items() if value}}
+
+
+def _over(below: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """The table over what the HAT says, and its set-up likewise."""
+    setup = table.get("setup")
+    inner = {"setup": {**below["setup"], **setup}} if "setup" in below and isinstance(setup, dict) else {}
+    return {**below, **table, **inner}
 
 
 def _missing(receiver: object, place: str) -> dict[str, Any]:
@@ -95,4 +105,13 @@ def _missing(receiver: object, place: str) -> dict[str, Any]:
         defaults = hat_defaults(hat)
     except HatError as error:
         raise ConfigError(f'{place}.hat = "{hat}": {error}') from None
-    return {key: value for key, value in defaults.items() if key not in receiver}
+    missing = {key: value for key, value in defaults.items() if key not in receiver}
+    setup = receiver.get("setup", {})
+    if "setup" in defaults and isinstance(setup, dict):
+        edge_is_the_hat_s = receiver.get("pps-edge", defaults["pps-edge"]) == defaults["pps-edge"]
+        missing["setup"] = {
+            key: value
+            for key, value in defaults["setup"].items()
+            if key not in setup and (edge_is_the_hat_s or key != "pulse-polarity")  # else the owner knows of an inverter that we don't
+        }
+    return missing

@@ -21,6 +21,7 @@ from .control import (
     SelectionStatus,
     SerialDelay,
     ServerStatus,
+    SetupStatus,
     SourceChoice,
     SourceStatus,
     StabilityFigure,
@@ -31,6 +32,7 @@ from .control import (
 from .control.receiver import RadioStatus, ReceiverTold, SawtoothStatus, SurveyStatus
 from .gnss.events import FixMode
 from .gnss.serial_reader import LineState
+from .gnss.setup import SetupReport
 from .interchange import TimeState
 from .ntp import refid_text
 from .outputs import OutputReport
@@ -114,7 +116,7 @@ def discipline_status(report: PipelineReport) -> DisciplineStatus:
     return DisciplineStatus(engine.engine, engine.time_constant, engine.jitter if known else None, engine.wander * 1e6 if known else None)
 
 
-def gnss_status(report: ReferenceReport, config: ReceiverConfig, line: LineState | None) -> GnssStatus:
+def gnss_status(report: ReferenceReport, config: ReceiverConfig, line: LineState | None, setup: SetupReport | None = None) -> GnssStatus:
     """The receiver."""
     fix = report.fix
     shown = LineStatus(line.open, line.device, line.baud, line.error) if line else LineStatus(False, config.device, None, "")
@@ -132,6 +134,7 @@ def gnss_status(report: ReferenceReport, config: ReceiverConfig, line: LineState
         rejects={reason.value: count for reason, count in report.gnss.rejects.items()},
         satellites=report.satellites,
         receiver=_told(report),
+        setup=_setup_status(setup) if setup else None,
     )
 
 
@@ -151,6 +154,20 @@ def _told(report: ReferenceReport) -> ReceiverTold:
     )
 
 
+def _setup_status(setup: SetupReport) -> SetupStatus:
+    who = setup.identity
+    return SetupStatus(
+        state=setup.state.value,
+        model=who.model if who else "",
+        firmware=who.firmware if who else "",
+        protocol=who.protocol if who else "",
+        generation=who.generation if who else None,
+        timing=setup.timing,
+        refused=setup.refused,
+        changes=setup.changes,
+    )
+
+
 def receiver_statuses(report: PipelineReport, receivers: Sequence[Seen]) -> tuple[ReceiverStatus, ...]:
     """All receivers, in the order of the configuration."""
     return tuple(_receiver(found, seen) for found, seen in zip(report.receivers, receivers, strict=False))
@@ -160,7 +177,7 @@ def _receiver(report: ReferenceReport, seen: Seen) -> ReceiverStatus:
     pulse = seen.devices.pulse_report()
     return ReceiverStatus(
         name=seen.name,
-        gnss=gnss_status(report, seen.config, seen.line),
+        gnss=gnss_status(report, seen.config, seen.line, seen.setup),
         pps=pps_status(pulse, seen.last_edge) if pulse else None,
         refclock=refclock_status(report),
     )

@@ -100,7 +100,7 @@ def _refclock(name: str, receiver: ReceiverConfig, delays: dict[str, float], is_
 
 
 def unserved(config: Config) -> Iterator[str]:
-    """A sentence for each thing that the configuration asks for and that this version does not do."""
+    """A sentence for each thing that the configuration asks for and that this version does not do, or that its owner hardly means."""
     for server in config.server:
         if server.data_plane in ("native", "xdp"):
             yield f'[[server]] {server.listen}: data-plane = "{server.data_plane}" comes with a later version; the Python plane answers'
@@ -110,5 +110,11 @@ def unserved(config: Config) -> Iterator[str]:
         yield f"[[source]]: {len(config.source)} configured, none is asked: network sources come with a later version"
     if config.output and config.receiver is not None and config.receiver.device == "simulated":
         yield "the receiver is simulated: what the [[output]] tables hand out is invented time"
+    for each in config.receivers:
+        if each.setup.configure and each.setup.cable_delay and each.pulse_delay:
+            yield (
+                f"{each.device}: pulse-delay and setup.cable-delay are both set: the pulse is corrected by both, so the antenna cable may "
+                "stand in one of them only"
+            )
     if config.receiver is None:
         yield "no [receiver] is configured, and it is the only source of time in this version: what is served stays unsynchronised"

@@ -147,6 +147,7 @@ _PURE_MODULES = {
                 "_simulated_ubx",
                 "events",
             ),
+            *("_setup_dialogue", "_setup_frames", "_setup_items", "_setup_model", "_setup_plan", "setup"),
             *("_ubx_messages", "_ubx_nav", "_ubx_reader", "_ubx_sky", "_ubx_state"),
         )
     ),

@@ -136,7 +136,7 @@ def test_the_sources_of_an_ntpd_rs_server_load_as_they_are() -> None:
         ('[[source]]\nmode = "server"\naddress = "b"\nname = "refclock"', ['name = "refclock" stands twice']),
         ('[[source]]\nmode = "server"\naddress = "b"\nperfer = true', ["source[1].perfer: unknown key", 'did you mean "prefer"?']),
         ("[clock]\nminimum-agreeing-sources = 0", ["clock.minimum-agreeing-sources = 0", "at least 1 and at most 64"]),
-        ("[clock]\nminimum-agreeing-sources = 1.5", ["clock.minimum-agreeing-sources = 1.5", "must be a number"]),
+        ("[clock]\nminimum-agreeing-sources = 1.5", ["clock.minimum-agreeing-sources = 1.5", "must be a whole number"]),
         ("[receiver]\n[clock]\nminimum-agreeing-sources = 2", ["only 1 receivers and sources may be selected"]),
         ("[[receiver]]", ["receiver: must be a table, written as [receiver]"]),
         ("[receiver]\nserial-delay = 3", ["receiver.serial-delay = 3", "at least 0 and at most 2"]),

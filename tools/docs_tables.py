@@ -25,23 +25,35 @@ _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- /made -->)", re.DOTALL
 
 def configuration() -> Iterator[str]:
     """A table for each table of the configuration file."""
-    schema = json_schema()
+    schema, shown = json_schema(), dict[str, str]()
     for name, entry in schema["properties"].items():
         reference = entry.get("$ref") or entry.get("items", {}).get("$ref") or entry["anyOf"][0]["$ref"]
-        model = schema["$defs"][reference.rsplit("/", 1)[1]]
-        title = f"[[{name}]]" if entry.get("type") == "array" else f"[{name}]"
-        yield f"### `{title}`\n\n{model['description'].partition(': ')[2][:1].upper()}{model['description'].partition(': ')[2][1:]}\n"
-        yield "| key | allowed | default | what it is |\n|---|---|---|---|"
-        for key, field in model["properties"].items():
-            default = (
-                "needed"
-                if key in model.get("required", [])
-                else f"`{json.dumps(field['default'])}`"
-                if field.get("default") is not None
-                else "none"
-            )
+        yield from _table(f"[[{name}]]" if entry.get("type") == "array" else f"[{name}]", reference, schema, shown)
+
+
+def _table(title: str, reference: str, schema: dict[str, Any], shown: dict[str, str]) -> Iterator[str]:
+    """One table of the file, then those within it; what has been shown before is not shown again."""
+    model = schema["$defs"][reference.rsplit("/", 1)[1]]
+    text = model["description"].partition(": ")[2]
+    yield f"### `{title}`\n\n{text[:1].upper()}{text[1:]}\n"
+    yield "| key | allowed | default | what it is |\n|---|---|---|---|"
+    within = {key: field["$ref"] for key, field in model["properties"].items() if "$ref" in field}
+    for key, field in model["properties"].items():
+        if key not in within:
+            default = "needed" if key in model.get("required", []) else _default(field)
             yield f"| `{key}` | {_allowed(field)} | {default} | {field.get('description', '')} |"
-        yield ""
+    yield ""
+    for key, inner in within.items():
+        name = f"[{title.strip('[]')}.{key}]"
+        if inner in shown:
+            yield f"### `{name}`\n\nAs `{shown[inner]}`.\n"
+        else:
+            shown[inner] = name
+            yield from _table(name, inner, schema, shown)
+
+
+def _default(field: dict[str, Any]) -> str:
+    return f"`{json.dumps(field['default'])}`" if field.get("default") is not None else "none"
 
 
 def _allowed(field: dict[str, Any]) -> str:
@@ -49,6 +61,10 @@ def _allowed(field: dict[str, Any]) -> str:
         return " or ".join(_allowed(option) for option in field["anyOf"] if option.get("type") != "null")
     if "enum" in field:
         return ", ".join(f'`"{value}"`' for value in field["enum"])
+    if field["type"] == "array":
+        return "list of three numbers" if "prefixItems" in field else f"list of {_allowed(field['items'])}"
+    if field["type"] == "object":
+        return "table of numbers"
     limits = [
         f"{word} {field[key]:g}" for key, word in (("exclusiveMinimum", "above"), ("minimum", "from"), ("maximum", "to")) if key in field
     ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stratum1.control.receiver_words import RECEIVER_TITLES, receiver_words, sawtooth_words
+from stratum1.control.receiver_words import RECEIVER_TITLES, receiver_words, sawtooth_words, setup_words
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, from_rfc3339
 
@@ -114,6 +114,7 @@ def _line(line: dict[str, Any]) -> str:
 def _gnss_lines(gnss: dict[str, Any]) -> list[tuple[str, str]]:
     trust = "" if gnss["trusted"] else " (not yet trusted)"
     return [
+        ("Set-up", setup_words(gnss["setup"])),
         ("Fix", f"{_fix(gnss)}, {gnss['satellites_used']} of {gnss['satellites_seen']} satellites"),
         ("Its time", _NONE if gnss["utc"] is None else gnss["utc"][:19].replace("T", " ") + " UTC" + trust),
         ("Position", _position(gnss["position"])),

@@ -4,6 +4,7 @@ Keys are kebab-case; an unknown key is refused with the nearest name. Pure: the 
 """
 
 from ._outputs import OutputConfig
+from ._setup_table import SetupConfig
 from ._tables import ClockConfig, ControlConfig, LogConfig, NtsKeConfig, ReceiverConfig, ServerConfig, SourceConfig, WebConfig
 from ._text import ConfigError, json_schema, parse_config, render_toml
 from ._values import split_address
@@ -19,6 +20,7 @@ __all__ = [
     "OutputConfig",
     "ReceiverConfig",
     "ServerConfig",
+    "SetupConfig",
     "SourceConfig",
     "WebConfig",
     "json_schema",

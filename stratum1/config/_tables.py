@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ._setup_table import SetupConfig
 from ._values import Baud, Count, Device, File, Flag, Host, Listen, Model, Name, Number, PpsSource, Refid, TemperatureSensor, Url
 
 __all__ = [
@@ -56,6 +57,16 @@ class ReceiverConfig(SelectionOptions):
     )
     pulse_delay: Number = Field(0.0, ge=-0.1, le=0.1, description="seconds by which pulses arrive late (antenna cable: 5 ns a metre)")
     accuracy: Number = Field(1e-6, gt=0, le=0.1, description="seconds of fixed error to assume of the pulse, part of the error bound")
+    setup: SetupConfig = Field(SetupConfig(), description="what a u-blox receiver is set to")
+
+    @model_validator(mode="after")
+    def _set_up_as_it_is_read(self) -> "ReceiverConfig":
+        setup = self.setup
+        if setup.configure and setup.baud is not None and self.baud not in ("auto", setup.baud):
+            raise ValueError('setup.baud needs baud = "auto" in [receiver]: the receiver has its old rate again when its power was lost')
+        if setup.configure and self.protocol == "nmea" and setup.output == "ubx":
+            raise ValueError('setup.output = "ubx" turns NMEA off, and protocol = "nmea" believes nothing else: change one of them')
+        return self
 
 
 class AnotherReceiverConfig(ReceiverConfig):

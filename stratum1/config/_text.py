@@ -42,7 +42,10 @@ def _snake_case(data: Mapping[str, Any]) -> list[str]:
     places: list[list[Any]] = [[key] for key in data]
     for name, value in ((name, value) for name, value in data.items() if name in _known_keys([])):
         tables = enumerate(value) if isinstance(value, list) else [(None, value)]
-        places += [[name, *([] if i is None else [i]), key] for i, table in tables if isinstance(table, Mapping) for key in table]
+        for table, place in ((table, [name, *([] if i is None else [i])]) for i, table in tables if isinstance(table, Mapping)):
+            inner = table.get("setup")
+            places += [[*place, key] for key in table]
+            places += [[*place, "setup", key] for key in inner] if isinstance(inner, Mapping) else []
     return [_explain({"loc": place, "type": "extra_forbidden"}) for place in places if "_" in place[-1]]
 
 
@@ -58,7 +61,10 @@ def render_toml(config: Config) -> str:
     for name, value in tables_by_name.items():
         for table in value if isinstance(value, tuple) else (value,) if value is not None else ():
             lines += ["", f"[[{name}]]" if isinstance(value, tuple) else f"[{name}]"]
-            lines += [f"{key} = {_toml_value(item)}" for key, item in table.items() if item is not None]
+            inner = {key: item for key, item in table.items() if key == "setup"}  # the one table within a table
+            lines += [f"{key} = {_toml_value(item)}" for key, item in table.items() if item is not None and key not in inner]
+            for key, below in inner.items():
+                lines += ["", f"[{name}.{key}]", *(f"{each} = {_toml_value(item)}" for each, item in below.items() if item is not None)]
     return "\n".join(lines).strip() + "\n"
 
 
@@ -67,6 +73,10 @@ def _toml_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml_value(key)} = {_toml_value(item)}" for key, item in value.items()) + " }" if value else "{}"
     escaped = "".join("\\" + c if c in '"\\' else c if c.isprintable() else f"\\U{ord(c):08x}" for c in str(value))
     return f'"{escaped}"'
 
@@ -91,8 +101,13 @@ def _explain(detail: Any) -> str:
     if kind == "literal_error":
         reason = f"must be {detail['ctx']['expected']}"
     if kind in ("model_type", "model_attributes_type", "tuple_type", "dict_type"):
-        brackets = ("[[", "]]") if path[0] in ("source", "server", "output", "another-receiver") else ("[", "]")
-        reason = f"must be a table, written as {path[0].join(brackets)}"
+        tables = ("source", "server", "output", "another-receiver")
+        written = (
+            f"[[{path[0]}]]"
+            if path[0] in tables and len(path) <= 2
+            else f"[{'.'.join(str(part) for part in path if isinstance(part, str))}]"
+        )
+        reason = f"must be a table, written as {written}"
     elif kind in _PLAIN:
         reason = _allowed(path)
     value = "" if not path or isinstance(detail["input"], dict | list) else f" = {_shown(detail['input'])}"
@@ -123,7 +138,8 @@ def _allowed(path: list[Any]) -> str:
     limits = [f"at least {node['minimum']:g}"] if "minimum" in node else []
     limits += [f"above {node['exclusiveMinimum']:g}"] if "exclusiveMinimum" in node else []
     limits += [f"at most {node['maximum']:g}"] if "maximum" in node else []
-    return " and ".join(["must be a number", *limits]).replace("number and", "number", 1)
+    kind = "whole number" if node.get("type") == "integer" else "number"
+    return " and ".join([f"must be a {kind}", *limits]).replace("number and", "number", 1)
 
 
 def _shown(value: object) -> str:

@@ -1,5 +1,6 @@
 """The model of everything that can be shown. What serves it over HTTP is in `stratum1.control.http`, so that this stays light."""
 
+from ._hardware import SetupStatus, TemperatureStatus
 from ._json import status_json
 from .chosen import SelectionStatus, SourceChoice
 from .model import (
@@ -21,7 +22,6 @@ from .model import (
     SourceStatus,
     Status,
     StatusSource,
-    TemperatureStatus,
     TimeStatus,
     alarms,
     without_exact_position,
@@ -52,6 +52,7 @@ __all__ = [
     "SerialDelay",
     "SeriesPoint",
     "ServerStatus",
+    "SetupStatus",
     "SourceChoice",
     "SourceStatus",
     "StabilityFigure",

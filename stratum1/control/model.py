@@ -13,6 +13,7 @@ from stratum1.gnss.events import Dop, FixMode, Position, Satellite
 from stratum1.interchange import Leap, LockState
 from stratum1.timescale import UtcNs
 
+from ._hardware import SetupStatus, TemperatureStatus, setup_alarms
 from .chosen import SelectionStatus
 from .receiver import ReceiverTold, SawtoothStatus
 from .watched import StabilityStatus
@@ -36,7 +37,6 @@ __all__ = [
     "SourceStatus",
     "Status",
     "StatusSource",
-    "TemperatureStatus",
     "TimeStatus",
     "alarms",
     "without_exact_position",
@@ -142,7 +142,7 @@ class GnssStatus:
     """The receiver. utc: the time of its last epoch; trusted: its date is confirmed by three consecutive consistent fixes.
 
     rollovers: times 1024 weeks added to its dates; sentences and rejects: counts since the start by kind and by reason. receiver: what it
-    says of itself.
+    says of itself. setup: None where the receiver is not ours to set up.
     """
 
     line: LineStatus
@@ -158,6 +158,7 @@ class GnssStatus:
     rejects: Mapping[str, int]
     satellites: tuple[Satellite, ...]
     receiver: ReceiverTold = field(default_factory=ReceiverTold)
+    setup: SetupStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,15 +277,6 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class TemperatureStatus:
-    """The sensor beside the crystal: its name ("" while none is found), degrees Celsius (None without a reading), what is wrong or ""."""
-
-    sensor: str
-    celsius: float | None
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class OutputStatus:
     """One [[output]]. state: "waiting", "sending" or "problem"; text: the sentence; sent: samples, corrections or messages since the
     start; last_sent: when the last was; offset: what was sent or measured last, our time minus the other clock, None for ptp4l;
@@ -365,6 +357,8 @@ def _receiver_alarms(gnss: GnssStatus | None, pps: PpsStatus | None, refclock: R
     found = list(refclock.alarms) if refclock else []
     if gnss and gnss.line.error:
         found.append(f"Receiver {gnss.line.device}: {gnss.line.error}")
+    if gnss and gnss.setup:
+        found += [f"Receiver set-up: {text}" for text in setup_alarms(gnss.setup)]
     if pps and pps.error:
         found.append(f"Pulse {pps.device}: {pps.error}")
     return found

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .words import count, signed_time, time_span
+from .words import SETUP_WORDS, count, signed_time, time_span
 
-__all__ = ["RECEIVER_TITLES", "receiver_words", "sawtooth_words"]
+__all__ = ["RECEIVER_TITLES", "receiver_words", "sawtooth_words", "setup_words"]
 
 _NONE = "–"
 
@@ -69,3 +69,15 @@ def sawtooth_words(sawtooth: Mapping[str, Any] | None) -> str:
     state = "taken off each pulse" if sawtooth["in_use"] else "announced, not used"
     missing = f", {count(sawtooth['uncorrected'])} pulses without" if sawtooth["uncorrected"] else ""
     return f"{state}: {signed_time(sawtooth['last'])} now, {time_span(sawtooth['spread'], 2)} on average{missing}"
+
+
+def setup_words(setup: Mapping[str, Any] | None) -> str:
+    """How the set-up of the receiver stands, of which receiver, and what it refuses."""
+    if setup is None:
+        return "the receiver is left as it is"
+    words = SETUP_WORDS.get(setup["state"], setup["state"])
+    if setup["generation"] is not None:
+        mode = "" if setup["timing"] is None else ", with a timing mode" if setup["timing"] else ", without a timing mode"
+        protocol = f", protocol {setup['protocol']}" if setup["protocol"] else ""
+        words += f" ({setup['model'] or 'u-blox'}, firmware {setup['firmware']}{protocol}, generation {setup['generation']}{mode})"
+    return "; ".join([words, *setup["refused"]])

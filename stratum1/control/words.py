@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["FIX_WORDS", "LEAP_WORDS", "STATE_WORDS", "count", "duration", "parts_per", "signed_time", "time_span"]
+__all__ = ["FIX_WORDS", "LEAP_WORDS", "SETUP_WORDS", "STATE_WORDS", "count", "duration", "parts_per", "signed_time", "time_span"]
 
 STATE_WORDS = {
     "cold": "Cold",
@@ -19,6 +19,19 @@ FIX_WORDS = {0: "unknown", 1: "no fix", 2: "2D fix", 3: "3D fix"}
 
 LEAP_WORDS = {0: "none announced", 1: "second to be inserted", 2: "second to be deleted", 3: "not synchronised"}
 """Leap indicators (RFC 5905, figure 9)."""
+
+SETUP_WORDS = {
+    "waiting": "waits for the line",
+    "asking": "the receiver is asked who it is",
+    "setting": "under way",
+    "done": "everything is as wanted",
+    "partly": "some things were refused and left as they were",
+    "unanswered": "it does not answer UBX and is left as it is",
+    "unknown": "it is of a kind that is not known and is left as it is",
+    "unwritable": "the line takes no bytes",
+    "failed": "it did not come to its end; it is tried again",
+}
+"""States of a receiver's set-up."""
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _NONE = "–"

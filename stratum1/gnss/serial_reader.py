@@ -1,4 +1,7 @@
-"""The shell that reads a receiver's line: opens it for itself alone, finds its rate, stamps what comes and reopens it for ever."""
+"""The shell that reads a receiver's line: opens it for itself alone, finds its rate, stamps what comes and reopens it for ever.
+
+It writes only for the set-up of the receiver, if it is given one.
+"""
 
 import errno
 import fcntl
@@ -18,6 +21,8 @@ import serial
 from stratum1.timescale import MonoNs
 
 from ._probe import BAUD_RATES, Probe
+from ._setup_line import SetupLine, SetupTold
+from .setup import SetupMachine
 
 __all__ = ["LineState", "SerialReader", "explain_line_error"]
 
@@ -59,7 +64,11 @@ class SerialReader:
         on_bytes: Callable[[bytes, MonoNs], None],
         on_state: Callable[[LineState], None],
         clock: Callable[[], MonoNs],
+        *,
+        setup: tuple[SetupMachine, SetupTold] | None = None,
     ) -> None:
+        """setup: brings the receiver to what is wanted, and who is told of it, in the reader's thread too."""
+        self._setup = setup
         self._device = device
         self._baud: int | Literal["auto"] = baud
         self._on_bytes = on_bytes
@@ -97,7 +106,7 @@ class SerialReader:
             except (OSError, termios.error, ValueError) as error:  # ValueError: a rate that the port cannot do
                 self._tell(LineState(open=False, device=self._device, baud=None, error=explain_line_error(error, self._device)))
             delay = _FIRST_RETRY if self._heard else delay
-            self._readable(None, delay)
+            self._ready(None, delay)
             delay = min(delay * 2, _LAST_RETRY)
 
     def _serve(self, port: serial.Serial) -> None:
@@ -108,20 +117,45 @@ class SerialReader:
                 return
             baud = None if _is_pty(port.fileno()) else int(port.baudrate)
             self._tell(LineState(open=True, device=self._device, baud=baud, error=""))
-            self._pump(port, Probe() if automatic else None)
+            watch = Probe() if automatic else None
+            if self._setup is None:
+                self._pump(port, watch)
+            else:
+                self._pump_and_set_up(port, watch, baud)
 
     def _pump(self, port: serial.Serial, watch: Probe | None) -> None:
         """Hand on what comes, until `stop` or until it makes no sense at this rate any more."""
         while not self._stopping.is_set():
             chunk = self._read(port, _WAIT)
-            if chunk is None:
-                continue
-            self._on_bytes(*chunk)
-            if watch is not None:
-                watch.feed(*chunk)
-                watch.chunks.clear()
-                if watch.hopeless:
+            if chunk is not None and not self._hand_on(chunk, watch):
+                return
+
+    def _hand_on(self, chunk: tuple[bytes, MonoNs], watch: Probe | None) -> bool:
+        """False if it makes no sense at this rate any more."""
+        self._on_bytes(*chunk)
+        if watch is None:
+            return True
+        watch.feed(*chunk)
+        watch.chunks.clear()
+        return not watch.hopeless
+
+    def _pump_and_set_up(self, port: serial.Serial, watch: Probe | None, baud: int | None) -> None:
+        """As `_pump`, while the receiver is brought to what is wanted."""
+        assert self._setup is not None
+        line = SetupLine(port, baud, *self._setup, self._clock)
+        try:
+            while not self._stopping.is_set():
+                chunk = self._read(port, line.wait(_WAIT), line)
+                if line.baud != baud:
+                    baud = line.baud
+                    self._tell(LineState(open=True, device=self._device, baud=baud, error=""))
+                if chunk is None:
+                    continue
+                if not self._hand_on(chunk, watch):
                     return
+                line.received(*chunk)
+        finally:
+            line.close()
 
     def _find_rate(self, port: serial.Serial) -> bool:
         """Try one rate after the other until one makes frames, and hand on what was read at it; False if stopped meanwhile."""
@@ -152,11 +186,16 @@ class SerialReader:
                 probe.feed(*chunk)
         return probe
 
-    def _read(self, port: serial.Serial, timeout: float) -> tuple[bytes, MonoNs] | None:
-        """What is there now, or as soon as something comes; None after `timeout` seconds or when stopped."""
+    def _read(self, port: serial.Serial, timeout: float, line: SetupLine | None = None) -> tuple[bytes, MonoNs] | None:
+        """What is there now, or as soon as something comes; None after `timeout` seconds or when stopped. line: gets its turn too."""
         fd = port.fileno()
-        if not self._readable(fd, timeout):
-            return None
+        readable, writable = self._ready(fd, timeout, line is not None and line.writing)
+        chunk = self._take(fd) if readable else None
+        if line is not None:  # after the bytes have their time
+            line.turn(writable)
+        return chunk
+
+    def _take(self, fd: int) -> tuple[bytes, MonoNs] | None:
         try:
             data = os.read(fd, _READ_SIZE)
         except BlockingIOError:
@@ -167,9 +206,11 @@ class SerialReader:
         self._heard = True
         return data, at_ns
 
-    def _readable(self, fd: int | None, timeout: float) -> bool:
-        ready, _, _ = select.select([self._wake_read] if fd is None else [self._wake_read, fd], [], [], timeout)
-        return fd in ready and not self._stopping.is_set()
+    def _ready(self, fd: int | None, timeout: float, writing: bool = False) -> tuple[bool, bool]:
+        """Whether the line has bytes for us and takes some of ours; nothing of both when stopped."""
+        watched = [] if fd is None else [fd]
+        ready, free, _ = select.select([self._wake_read, *watched], watched if writing else [], [], timeout)
+        return (fd in ready, fd in free) if not self._stopping.is_set() else (False, False)
 
     def _tell(self, state: LineState) -> None:
         if state != self._state:

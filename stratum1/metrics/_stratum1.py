@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, ServerStatus, Status, TemperatureStatus, alarms
+from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, ServerStatus, SetupStatus, Status, TemperatureStatus, alarms
+from stratum1.control.words import SETUP_WORDS
 from stratum1.interchange import LockState
 from stratum1.timescale import NS, UtcNs
 
@@ -135,8 +136,22 @@ def _gnss(gnss: GnssStatus) -> Iterator[Metric]:
     for name in ("pdop", "hdop", "vdop"):
         yield gauge(f"stratum1_gnss_{name}", f"Dilution of precision ({name[0].upper()}DOP)", getattr(gnss.dop, name) if gnss.dop else None)
     yield counters("stratum1_gnss_sentences", "Sentences and UBX messages, by kind", "sentence", gnss.sentences)
+    yield from _setup(gnss.setup) if gnss.setup else ()
     yield counters("stratum1_gnss_rejects", "Sentences rejected, by reason", "reason", gnss.rejects)
     yield from receiver_families(gnss.receiver)
+
+
+def _setup(setup: SetupStatus) -> Iterator[Metric]:
+    states = {state: state == setup.state for state in SETUP_WORDS}
+    yield StateSetMetricFamily(
+        "stratum1_receiver_setup_state", "How the set-up of the receiver stands: one state is 1, the others 0", value=states
+    )
+    words = {"model": setup.model, "firmware": setup.firmware, "protocol": setup.protocol, "generation": str(setup.generation or "")}
+    info = GaugeMetricFamily("stratum1_receiver_info", "1, with the receiver in its own words, empty while unknown", labels=list(words))
+    info.add_metric(list(words.values()), 1)
+    yield info
+    yield gauge("stratum1_receiver_setup_refused", "Things that the receiver is not set to, since it refuses them", len(setup.refused))
+    yield counter("stratum1_receiver_setup_changes", "Things that were written to the receiver since the start", setup.changes)
 
 
 def _constellations(gnss: GnssStatus) -> Iterator[Metric]:

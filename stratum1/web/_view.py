@@ -19,7 +19,7 @@ from stratum1.control import (
     TemperatureStatus,
     alarms,
 )
-from stratum1.control.receiver_words import receiver_words, sawtooth_words
+from stratum1.control.receiver_words import receiver_words, sawtooth_words, setup_words
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
@@ -161,7 +161,7 @@ def _leap_witnesses(leaps: LeapStatus | None) -> Rows:
 def _gnss(gnss: GnssStatus | None) -> dict[str, str]:
     if gnss is None:
         names = ("satellites", "satellites-note", "fix", "line", "gnss-utc", "position", "dop", "rollovers", "sentences", "rejects")
-        return {**dict.fromkeys(names, _NONE), **receiver_words(None)}
+        return {**dict.fromkeys((*names, "receiver-setup"), _NONE), **receiver_words(None)}
     line = gnss.line
     return {
         **receiver_words(asdict(gnss.receiver)),
@@ -169,6 +169,7 @@ def _gnss(gnss: GnssStatus | None) -> dict[str, str]:
         "satellites-note": FIX_WORDS[int(gnss.mode)],
         "fix": FIX_WORDS[int(gnss.mode)],
         "line": f"{line.device}, {line.baud or 'unknown'} baud" if line.open else f"{line.device}: {line.error or 'closed'}",
+        "receiver-setup": setup_words(asdict(gnss.setup) if gnss.setup else None),
         "gnss-utc": _moment(gnss.utc) + ("" if gnss.utc is None or gnss.trusted else " (not yet trusted)"),
         "position": _position(gnss),
         "dop": _dop(gnss),

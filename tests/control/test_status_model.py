@@ -4,7 +4,15 @@ from dataclasses import fields, replace
 import pytest
 from testkit.shown import NOW, make_bare_status, make_status
 
-from stratum1.control import RecentSeries, ServerStatus, alarms, status_json, without_exact_position
+from stratum1.control import (
+    RecentSeries,
+    ServerStatus,
+    SetupStatus,
+    TemperatureStatus,
+    alarms,
+    status_json,
+    without_exact_position,
+)
 from stratum1.gnss.events import Position
 from stratum1.timescale import NS, UtcNs
 
@@ -67,7 +75,12 @@ def test_alarms_gather_from_every_part() -> None:
     listener = replace(status.server.listeners[0], error="port taken")
     bad = replace(
         status,
-        gnss=replace(status.gnss, line=replace(status.gnss.line, error="unplugged")),
+        gnss=replace(
+            status.gnss,
+            line=replace(status.gnss.line, error="unplugged"),
+            setup=SetupStatus("unanswered", "", "", "", None, None, ("NAK",), 0),
+        ),
+        temperature=TemperatureStatus("", None, "no sensor"),
         refclock=replace(status.refclock, alarms=("the pulse is inverted",)),
         pps=replace(status.pps, error="no such device"),
         server=ServerStatus.of(listener),
@@ -75,10 +88,22 @@ def test_alarms_gather_from_every_part() -> None:
         outputs=(replace(status.outputs[0], state="problem", text="nobody listens there"), status.outputs[1]),
     )
     found = alarms(bad)
-    assert len(found) == 6
+    assert len(found) == 9
     assert [
         word
-        for word in ("inverted", "unplugged", "no such device", "port taken", "expired", "nobody listens")
+        for word in (
+            *(
+                "does not answer UBX",
+                "NAK",
+                "no sensor",
+                "inverted",
+                "unplugged",
+                "no such device",
+                "port taken",
+                "expired",
+                "nobody listens",
+            ),
+        )
         if not any(word in each for each in found)
     ] == []
     assert status_json(bad)["alarms"] == list(found)

@@ -85,7 +85,13 @@ def test_the_default_configuration_is_accepted(tmp_path: Path, ansible: dict[str
 def test_tables_lists_and_odd_values_survive(tmp_path: Path, ansible: dict[str, str]) -> None:
     config = rendered(
         {
-            "receiver": {"device": '/dev/tty"µ"', "baud": 9600, "rollover-repair": False, "accuracy": 2.5e-07},
+            "receiver": {
+                "device": '/dev/tty"µ"',
+                "setup": {"configure": True, "rates": {"NAV-SAT": 1}, "position": [47, 8.5, 500]},
+                "baud": 9600,
+                "rollover-repair": False,
+                "accuracy": 2.5e-07,
+            },
             "server": [{"listen": "[::1]:123"}, {"listen": "127.0.0.1:11123"}],
         },
         tmp_path,
@@ -93,6 +99,8 @@ def test_tables_lists_and_odd_values_survive(tmp_path: Path, ansible: dict[str, 
     )
     assert config.receiver is not None
     assert (config.receiver.device, config.receiver.baud) == ('/dev/tty"µ"', 9600)
+    setup = config.receiver.setup
+    assert (setup.configure, setup.rates, setup.position) == (True, {"NAV-SAT": 1}, (47.0, 8.5, 500.0))
     assert (config.receiver.rollover_repair, config.receiver.accuracy) == (False, 2.5e-07)
     assert [server.listen for server in config.server] == ["[::1]:123", "127.0.0.1:11123"]
 

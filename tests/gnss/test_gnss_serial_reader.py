@@ -145,14 +145,14 @@ def test_a_device_that_is_not_there_yet_is_awaited_with_back_off(
     line: Line, start: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    wait = SerialReader._readable
+    wait = SerialReader._ready
 
-    def shorter(self: SerialReader, fd: int | None, timeout: float) -> bool:
+    def shorter(self: SerialReader, fd: int | None, timeout: float, writing: bool = False) -> tuple[bool, bool]:
         if fd is None:
             waits.append(timeout)
-        return wait(self, fd, timeout / 100 if fd is None else timeout)
+        return wait(self, fd, timeout / 100 if fd is None else timeout, writing)
 
-    monkeypatch.setattr(SerialReader, "_readable", shorter)
+    monkeypatch.setattr(SerialReader, "_ready", shorter)
     heard = start(line.path)
     until(lambda: len(waits) >= 8)
     assert waits[:8] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]

@@ -22,6 +22,7 @@ from stratum1.control import (
     SelectionStatus,
     SerialDelay,
     ServerStatus,
+    SetupStatus,
     SourceChoice,
     SourceStatus,
     StabilityFigure,
@@ -138,6 +139,7 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
                 jamming="warning",
                 version="u-blox: EXT CORE 4.04 (7f89f7), hardware 00190000, MOD=ZED-F9T",
             ),
+            setup=SetupStatus("done", "NEO-M8T-0", "TIM 1.10", "22.00", 8, True, (), 12),
         ),
         pps=PpsStatus("/dev/pps0", "arriving", 4990, 10, 61e-9, UtcNs(now // NS * NS + 37)),
         refclock=RefclockStatus(
