@@ -29,7 +29,7 @@ from .interchange import Mapping as ClockMapping
 from .leaps import LeapJudge, believed_until, kernel_offset, leap_bits
 from .pipeline_values import Note, Output, PipelineReport, PipelineSettings, joined
 from .reference import Reference
-from .selection import Own, Selection, Watch
+from .selection import Own, Selection, SelectionReport, Watch
 from .timescale import NS, LeapTable, MonoNs, UtcNs
 
 __all__ = ["Note", "Output", "Pipeline", "PipelineReport", "PipelineSettings"]
@@ -149,6 +149,11 @@ class Pipeline:
         return self._leaps.plan
 
     @property
+    def selection(self) -> SelectionReport:
+        """The sources alone, for people, as of the last tick or sample."""
+        return self._selection.report(self._counted(self._now), self._own(self._now.at_ns))
+
+    @property
     def engine(self) -> DisciplineReport:
         """The discipline alone, for people."""
         return self._discipline.report()
@@ -156,7 +161,7 @@ class Pipeline:
     def report(self, at_ns: MonoNs) -> PipelineReport:
         """All rooms, for people."""
         receivers = tuple(reference.report(at_ns) for reference in self._references)
-        selection = self._selection.report(self._counted(self._now), self._own(self._now.at_ns))
+        selection = self.selection
         first = next((each for each in receivers if each.name == selection.selected), receivers[0])
         return PipelineReport(
             state=self._decision.state if self._decision else LockState.COLD,

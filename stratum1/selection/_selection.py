@@ -18,6 +18,7 @@ __all__ = ["Selection"]
 _COMBINE = 3.0  # times the best one's distance, at most, to enter the mean (chrony's combinelimit)
 _BETTER = 2.0  # times as near must another one be to take the lead
 _MOST = 64  # sources; the one that was silent longest is forgotten then
+_PATIENCE = 20.0  # s that the very first choice waits for sources that are about to speak
 _OVERDUE = 1.5  # intervals of the leading pulse after which another pulse steers alone
 _State = SourceState
 
@@ -51,6 +52,7 @@ class Selection:
         for name in references:
             self._add(name, is_reference=True)
         self._lead: str | None = None
+        self._began_ns: MonoNs | None = None
         self._emitted_ns: MonoNs | None = None
         self._shares: dict[str, float] = {}
 
@@ -135,7 +137,7 @@ class Selection:
             else:
                 candidates.append(judged)
         agreeing = self._agreeing(candidates, own, outcome)
-        if agreeing and not self._held_back(agreeing, own, outcome):
+        if agreeing and not self._held_back(agreeing, own, outcome, now.at_ns):
             self._rank(agreeing, outcome)
         if not outcome.text:
             outcome.text = f"{len(agreeing)} of {len(candidates)} usable sources agree" if candidates else "no source can be used"
@@ -160,13 +162,17 @@ class Selection:
         outcome.say(_State.MISTRUSTED, (each for each in liars if each not in voters), lambda each: _outside(each, majority, "trusted"))
         return agreeing
 
-    def _held_back(self, agreeing: list[Candidate], own: Own, outcome: _Outcome) -> bool:
+    def _held_back(self, agreeing: list[Candidate], own: Own, outcome: _Outcome, at_ns: MonoNs) -> bool:
         """Whether those that agree must wait nevertheless."""
+        self._began_ns = at_ns if self._began_ns is None else self._began_ns
+        awaited = [name for name, source in self._sources.items() if source.is_about_to_speak and not source.options.noselect]
         needed = self._settings.minimum
         text = ""
         required = [name for name, options in self._settings.options.items() if options.require]
         best = min(agreeing, key=lambda each: each.score)
-        if len(agreeing) < needed:
+        if awaited and self._emitted_ns is None and seconds(at_ns - self._began_ns) < _PATIENCE:
+            text = f"at the start, {', '.join(awaited)} is waited for, at most {_PATIENCE:.0f} s"
+        elif len(agreeing) < needed:
             text = f"{len(agreeing)} of the {needed} sources that must agree do so"
         elif required and not any(each.name in required for each in agreeing):
             text = f"none of those that are required agrees: {', '.join(required)}"

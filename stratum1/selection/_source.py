@@ -126,6 +126,13 @@ class Source:
         return self._track.delay
 
     @property
+    def is_about_to_speak(self) -> bool:
+        """Something has been heard of it, and it can't be compared yet."""
+        if self.is_reference:
+            return self._samples == 0 and self._health is not None and self._health.heard
+        return 0 < self._samples < _FEW
+
+    @property
     def interval(self) -> float:
         """Mean seconds between samples."""
         return self._track.interval

@@ -21,7 +21,7 @@ _MEMORY = 32.0  # samples over which likelihoods and lateness are remembered
 _FIRST = 4  # samples that a track begins with
 _UNLIKELY = 6.0  # standard deviations
 _QUIET = 8  # samples in a row, all far later than usual, that say that the route is another one
-_LATE = 8.0  # times the usual lateness
+_LATE = 4.0  # times the usual lateness, in the mean of both ways
 _LEFT_OUT = 1.3
 """By so much the errors exceed what the filter says, since a belief cut off on both sides is not normal (measured in simulation)."""
 _GAP = 16_384.0  # s; so long without a sample, and what was known is no use
@@ -146,8 +146,8 @@ class DelayTrack(Track):
         self._scores = [0.0] * len(_WANDERS)
         self._best = 0
         self._scale = 0.0
-        self._first: deque[_Timed] = deque(maxlen=_FIRST)
-        self._quiet = 0
+        self._recent: deque[_Timed] = deque(maxlen=_FIRST)
+        self._early = self._quiet = 0
 
     @property
     def jitter(self) -> float:
@@ -159,7 +159,7 @@ class DelayTrack(Track):
         """See `Track.delay`."""
         if self._filters:
             return max(0.0, 2 * self._filters[self._best].delay)
-        return max(0.0, min((each.delay for each in self._first), default=0.0))
+        return max(0.0, min((each.delay for each in self._recent), default=0.0))
 
     @property
     def wander(self) -> float:
@@ -174,25 +174,28 @@ class DelayTrack(Track):
 
     def _forget(self) -> None:
         self._filters = []
-        self._first.clear()
-        self._quiet = 0
+        self._recent.clear()
 
     def _take(self, timed: _Timed) -> bool:
+        self._recent.append(timed)
         if not self._filters:
-            self._first.append(timed)
-            if len(self._first) == _FIRST:
+            if len(self._recent) == _FIRST:
                 self._begin()
             return bool(self._filters)
         for each in self._filters:
             each.pass_time(self._elapsed(timed.at_ns), _DELAY_WANDER)
         if self._is_early(timed):
-            self._first.append(timed)
-            if len(self._first) == _FIRST:  # so often it is not the sample that is wrong
-                self._begin()
-            return False
-        self._first.clear()
+            self._early += 1
+            if self._early < _FIRST:
+                return False
+            self._begin()  # so often it is not the sample that is wrong
+            return True
+        self._early = 0
         self._update(timed)
-        self._look_for_another_route(timed)
+        late = timed.delay / 2 - self._filters[self._best].delay
+        self._quiet = self._quiet + 1 if late > _LATE * self._scale else 0
+        if self._quiet >= _QUIET:
+            self._begin()
         return True
 
     def _is_early(self, timed: _Timed) -> bool:
@@ -204,7 +207,7 @@ class DelayTrack(Track):
         return False
 
     def _begin(self) -> None:
-        first = list(self._first)
+        first = list(self._recent)
         least = min(each.delay for each in first)
         mean = sum(each.delay for each in first) / len(first)
         self._scale = max(mean - least, 0.01 * abs(least), *(each.noise for each in first))
@@ -220,8 +223,7 @@ class DelayTrack(Track):
                 each.pass_time(seconds(timed.at_ns - before), _DELAY_WANDER)
             before = timed.at_ns
             self._update(timed)
-        self._first.clear()
-        self._quiet = 0
+        self._early = self._quiet = 0
 
     def _update(self, timed: _Timed) -> None:
         for number, each in enumerate(self._filters):
@@ -232,9 +234,3 @@ class DelayTrack(Track):
         self._best = max(range(len(_WANDERS)), key=lambda number: self._scores[number])
         late = max(0.0, timed.delay / 2 - self._filters[self._best].delay)
         self._scale = max(timed.noise, self._scale + (min(late, 3 * self._scale) - self._scale) / _MEMORY)
-
-    def _look_for_another_route(self, timed: _Timed) -> None:
-        late = timed.delay / 2 - self._filters[self._best].delay
-        self._quiet = self._quiet + 1 if late > _LATE / 2 * self._scale else 0
-        if self._quiet >= _QUIET:
-            self._forget()

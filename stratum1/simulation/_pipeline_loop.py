@@ -44,6 +44,12 @@ class PipelineLoop:
         """See `Loop.measured`."""
         return self.pipeline.feed(event).steering
 
+    @property
+    def now(self) -> Reading:
+        """The last tick."""
+        assert self._now is not None, "the instant of a tick is asked for after the first"
+        return self._now
+
     def claim(self) -> Claim:
         """See `Loop.claim`."""
         assert self._now is not None, "a claim is asked for after the first tick"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stratum1.simulation import SCENARIOS, Scenario
 
-__all__ = ["Array", "draw", "series"]
+__all__ = ["Array", "delays", "draw", "series"]
 
 _EPOCH = 20_261_124
 Array = npt.NDArray[np.float64]
@@ -18,6 +18,12 @@ Array = npt.NDArray[np.float64]
 def series(name: str, seed: int) -> tuple[Array, Array]:
     """Frequency and pulses of a scenario of `stratum1.simulation.SCENARIOS`; S7 has S1's law and draws."""
     return draw(SCENARIOS[name], seed)
+
+
+def delays(seed: int, server: int, n: int) -> Array:
+    """One-way delays of n exchanges with a server, seconds: (n, 2), request and reply."""
+    generator = np.random.default_rng([seed, server, _EPOCH])
+    return 1e-3 + 100e-6 * generator.exponential(size=(n, 2))
 
 
 def draw(scenario: Scenario, seed: int) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ python tests/bench/timing.py S1 S2 7 8        these scenarios with these seeds
     --engine NAME      another engine than the default
     --discipline       the discipline alone, each pulse numbered rightly; without it the daemon's whole pipeline
     --grid, --full-grid  also other noise than the scenarios', against the filters that know it
+    --network          also S6: no pulse, three servers, one of them wrong
     --mishaps          also late bursts, gaps, jumps, other jitter on the way, odd starts, a temperature sensor
     --cpu              also the CPU of a simulated day
     --only-others      leave out the scenarios themselves
@@ -26,7 +27,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import goals, grid, mishaps, report
+from bench import goals, grid, mishaps, network, report
 from bench.figures import Figures, Subject, figures, of_scenario, ran, rms
 from bench.noise import draw
 from bench.optimum import knowing, steered
@@ -190,7 +191,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--engine", choices=ENGINES)
     parser.add_argument("--write", type=Path, metavar="PAGE")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    for name in ("discipline", "grid", "full-grid", "mishaps", "cpu", "only-others", "check"):
+    for name in ("discipline", "grid", "full-grid", "network", "mishaps", "cpu", "only-others", "check"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args(arguments)
     wrong = [each for each in options.what if each not in MEASURES and not each.isdigit()]
@@ -210,6 +211,8 @@ def main(arguments: Sequence[str]) -> int:
         sections.append(("scenarios", "Scenarios", partial(scenarios, names, seeds, subject, options.jobs)))
     if options.grid or options.full_grid:
         sections.append(("other-noise", "Other noise", partial(grid.tables, seeds, subject, options.jobs, options.full_grid)))
+    if options.network:
+        sections.append(("network", "Network", partial(network.tables, seeds, options.engine, options.jobs)))
     if options.mishaps:
         sections.append(("mishaps", "Mishaps", partial(mishaps.tables, seeds, subject, options.jobs)))
     if options.cpu:
