@@ -41,7 +41,7 @@ bench: $(CACHE)/test.stamp ## what the server costs (tests/bench)
 	@set -e; for script in tests/bench/cost.py tests/bench/server_cost.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 bench-timing: $(CACHE)/test.stamp ## how well the clock is kept: the scenarios, other noise, mishaps; peers beside them (ARGS="S1 S2" for less)
-	@$(BIN)/python tests/bench/timing.py $(or $(ARGS),--grid --mishaps --cpu)
+	@$(BIN)/python tests/bench/timing.py $(or $(ARGS),--grid --network --mishaps --cpu)
 
 bench-kernel: $(CACHE)/test.stamp ## the same on this machine's own clock for 25 minutes (root), which is bent and put back
 	@mkdir -p $(CACHE)

@@ -26,6 +26,7 @@ SYSTEM = (
 # Whatever has a sign says which: (metric, the words of its help)
 SIGNED = (
     ("stratum1_offset_seconds", "positive means that ours is behind"),
+    ("stratum1_source_offset_seconds", "positive means that ours is behind"),
     ("stratum1_frequency_ratio", "positive speeds our clock up"),
     ("stratum1_serial_delay_seconds", "positive: the sentence comes later"),
 )
@@ -147,3 +148,13 @@ def test_stability_has_a_series_for_each_figure_that_was_measured() -> None:
     assert _value(status, "stratum1_stability_samples", clock="steered", kind="tdev", **labels) == 899
     long = [dict(key[1]) for key in _samples(status) if ("tau", "512") in key[1] and key[0] != "stratum1_stability_samples"]
     assert long == [{"source": "refclock", "clock": "steered", "kind": "mtie", "tau": "512"}]
+
+
+def test_every_source_has_its_letter_and_its_numbers() -> None:
+    status = make_status()
+    names = {"source": "ntp11.metas.ch", "kind": "server"}
+    assert _value(status, "stratum1_source_state", **names, letter="D") == 1
+    assert _value(status, "stratum1_source_root_distance_seconds", **names) == 4.1e-3
+    assert _value(status, "stratum1_source_reachability_ratio", **names) == 7 / 8
+    assert _value(status, "stratum1_source_weight_ratio", source="refclock", kind="receiver") == 1
+    assert not any(name.startswith("stratum1_source") for name, _ in _samples(make_bare_status()))
