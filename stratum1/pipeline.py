@@ -191,7 +191,7 @@ class Pipeline:
             case GnssInput():
                 return self._take(reference, reference.events(list(event.events), event.reading), event.reading)
             case EdgeInput():
-                return self._observe(reference.edge(event))
+                return self._pulse(reference, event)
             case LineInput():
                 reference.line(event)
                 if not event.is_open:
@@ -210,6 +210,13 @@ class Pipeline:
             if output.steering is not None and output.steering.step:  # the rest was read off the clock as it was before
                 reference.clock_stepped(reading.at_ns)
         return joined(Output(notes=tuple(notes)), output)
+
+    def _pulse(self, reference: Reference, event: EdgeInput) -> Output:
+        """A lone receiver's first numbered pulse brings along those before it: so the clock is measured some seconds sooner."""
+        sample, early = reference.edge(event), reference.early()
+        if early and self._selection.has_one and not self._samples:
+            self._discipline.collect(early)
+        return self._observe(sample)
 
     def _disturbed(self, event: DisturbedInput) -> Output:
         self._forget_stamps(event.at_ns)

@@ -103,6 +103,10 @@ class Reference:
             self._stability.observe(sample, self._locked)
         return sample
 
+    def early(self) -> tuple[Sample, ...]:
+        """See `RefClock.early`."""
+        return self._refclock.early()
+
     def decided(self, state: LockState) -> None:
         """What has become of our clock since the last call."""
         self._locked = state is LockState.LOCKED

@@ -1,5 +1,6 @@
 """The discipline: an engine, the step policy, the lock states and the error bound, put together."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite, log2
 
@@ -71,8 +72,7 @@ class Discipline:
 
     def observe(self, sample: Sample) -> Decision:
         """Take a sample that passed the gates; what it says of our clock is used, held back or outvoted."""
-        offset = max(-_LARGEST, min(_LARGEST, sample.offset))
-        sigma = max(_SIGMAS[0], min(_SIGMAS[1], sample.sigma))
+        offset, sigma = _within(sample)
         if not self._timely(sample.at_ns):
             self._ignored += 1
             return self._decide(0.0)
@@ -96,6 +96,14 @@ class Discipline:
         if self._anchor is not None:
             self._stray(sample.at_ns, offset - expected)
         return self._decide(0.0)
+
+    def collect(self, samples: Iterable[Sample]) -> None:
+        """Samples of before the first `observe`, in their order: they count in its measurement, and lead to nothing by themselves."""
+        for each in samples:
+            if self._anchor is None and self._timely(each.at_ns):
+                offset, sigma = _within(each)
+                self._note_arrival(each.at_ns)
+                self._engine.collect(each.at_ns, offset, sigma)
 
     def tick(self, at_ns: MonoNs, reference: ReferenceHealth) -> Decision:
         """Once a second, whether samples come or not: go on slewing, notice what is missing, let the bound grow.
@@ -297,3 +305,8 @@ class Discipline:
             transitions=self._lock.take(),
             panic=self._panic,
         )
+
+
+def _within(sample: Sample) -> tuple[float, float]:
+    """Offset and sigma, cut to what can be computed with."""
+    return max(-_LARGEST, min(_LARGEST, sample.offset)), max(_SIGMAS[0], min(_SIGMAS[1], sample.sigma))

@@ -59,6 +59,9 @@ class Engine(Protocol):
     def update(self, at_ns: MonoNs, offset: float, sigma: float) -> Verdict:
         """Take a sample: the offset (seconds, finite) that our clock showed at an instant, sigma its standard deviation (above 0)."""
 
+    def collect(self, at_ns: MonoNs, offset: float, sigma: float) -> None:
+        """Keep a sample for the first measurement, without concluding anything yet; only before the first `update`."""
+
     def command(self, at_ns: MonoNs) -> Steering:
         """What must be in force from now on; the engine counts on it until the next call. Never a step."""
 

@@ -42,8 +42,10 @@ _COAST = 3.0  # intervals for which the drift goes on where no sample comes
 _NOISE_MEMORY = 64.0  # samples
 _CUT, _CUT_MEAN = 6.0, 0.9742
 """Squares (in units of the variance) are cut at the first, so that outliers teach little; the mean of a Gaussian's then is the second."""
-_WEIGHT_MEMORY, _WEIGHT_RANGE = 64.0, 16.0
-_SMOOTH = 8.0
+_WEIGHT_MEMORY = 64.0  # samples
+_WEIGHT_RANGE, _VAGUE = math.log(16.0), math.log(2.0)
+_SMOOTH, _SOONEST = 8.0, 1.5
+"""The phase is taken out over this part of the filter's time constant, and over so many intervals at the least."""
 _SLEW = 1e-3  # s/s; kernels can do more, but then a late second hand overshoots and clients see a frequency error
 _RESOLUTION = 1e-9  # s; stamps have no more
 _LONGEST = 1e5  # s; a longer gap has been ended by a new measurement anyway
@@ -103,11 +105,18 @@ class Kalman:
             return self._conclude()
         return self._track(at_ns, offset, innovation, sigma)
 
+    def collect(self, at_ns: MonoNs, offset: float, sigma: float) -> None:
+        """See `Engine.collect`."""
+        self._sampled_ns = at_ns
+        self._at_ns = at_ns if self._at_ns is None else max(self._at_ns, at_ns)
+        self._moved = self._in_force * seconds(self._at_ns - at_ns)  # nothing but the remembered frequency has been commanded yet
+        self._window.add(at_ns, offset - self._now.theta, sigma)
+
     def command(self, at_ns: MonoNs) -> Steering:
         """See `Engine.command`."""
         self._advance(at_ns)
         frequency, phase = self._predicted()
-        wanted = phase / max(1.0, self._interval / (_SMOOTH * self._now.gain), self._interval / 2)
+        wanted = phase / max(1.0, _SOONEST * self._interval, self._interval / (_SMOOTH * self._now.gain))
         slew = min(self._limits.max_slew, max(_SLEW, 2 * abs(frequency)))
         rate = max(-slew - frequency, min(slew - frequency, wanted))
         self._in_force = frequency + rate
@@ -233,10 +242,14 @@ class Kalman:
         return self._conclude()
 
     def _weight(self, sigma: float) -> float:
-        """How much noisier than usual this sample says that it is, as a ratio of variances."""
+        """How much noisier than usual this sample says that it is, as a ratio of variances.
+
+        What is stated is an estimate too, so that less than a factor of two in it says nothing.
+        """
         stated = math.log(sigma)
         self._usual = stated if self._usual is None else self._usual + (stated - self._usual) / _WEIGHT_MEMORY
-        return max(1 / _WEIGHT_RANGE, min(_WEIGHT_RANGE**2, math.exp(2 * (stated - self._usual))))
+        excess = max(0.0, abs(stated - self._usual) - _VAGUE)
+        return math.exp(2 * math.copysign(min(_WEIGHT_RANGE, excess), stated - self._usual))
 
     def _learn_noise(self, innovation: float, total: float) -> None:
         before, self._innovation = self._innovation, innovation

@@ -100,6 +100,11 @@ class PllFll:
         self._learn_jitter(_GATE * self._jitter)
         return Verdict.SPIKE
 
+    def collect(self, at_ns: MonoNs, offset: float, sigma: float) -> None:
+        """See `Engine.collect`."""
+        self._sampled_ns = at_ns
+        self._window.add(at_ns, offset - self._offset, sigma)
+
     def command(self, at_ns: MonoNs) -> Steering:
         """See `Engine.command`; the phase is amortised over a fifth of the time constant, at least one second."""
         self._advance(at_ns)

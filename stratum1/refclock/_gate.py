@@ -5,6 +5,7 @@ believed where it continues the grid of the pulses before. Edges that don't are 
 apart founds a grid where there is none, and replaces one that has no edges any more.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +26,7 @@ _SETTLED = 16  # residuals after which the grid is known so well that edges in b
 _LIMIT = 8.0  # standard deviations
 _FLOOR = 1e-6  # s
 _SPACING = 1e-3  # s
+_MARGIN = 1.5
 _QUIET_NS = 700_000_000
 _REACH, _REACH_BLIND = 600, 60  # s over which pulses can be counted unseen, with and without a measured rate
 _FOUND, _REPLACE = 2, 8  # edges of a train that founds a grid, and of one that replaces a grid
@@ -78,9 +80,12 @@ class PulseGate:
 
     @property
     def sigma(self) -> float:
-        """Robust standard deviation of one pulse against its prediction, seconds; 1 ms while too few pulses are known."""
+        """Robust standard deviation of one pulse against its prediction, seconds; 1 ms while too few pulses are known.
+
+        Before there are predictions to compare with: the scatter around the line through the pulses, with a margin for their small number.
+        """
         if len(self._residuals) < _ENOUGH:
-            return 1e-3
+            return 1e-3 if len(self._pulses) < _ENOUGH else max(_FLOOR, _MARGIN * self._scatter())
         return max(1e-9, 1.4826 * median(abs(r) for r in self._residuals))
 
     def judge(self, at_ns: int) -> Judgement:
@@ -138,6 +143,12 @@ class PulseGate:
         mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
         slope = sum((x - mx) * (y - my) for x, y in zip(xs, ys, strict=True)) / sum((x - mx) ** 2 for x in xs)
         return _Line(t0 + round(my - slope * mx), slope)
+
+    def _scatter(self) -> float:
+        """Standard deviation of the remembered pulses around their line, seconds."""
+        line, last = self._line(), self._pulses[-1][0]
+        squares = sum(((t - line.last - (c - last) * line.slope) / NS) ** 2 for c, t in self._pulses)
+        return math.sqrt(squares / (len(self._pulses) - 2))
 
     def _gather(self, at_ns: int) -> Judgement | None:
         """Add an edge off the grid to its train; the judgement of the edge that makes a train the new grid."""

@@ -1,8 +1,8 @@
 """The reference clock: numbers pulses with seconds, gates the bad ones, emits samples."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -29,6 +29,8 @@ _UNKNOWN_DELAY = 1.0  # without pulses and without a known delay, a sentence is 
 _KNOWN_DELAY = 0.1  # without pulses, a known delay may be off by this
 _HALF_SHORTER = 0.45  # s; from here on a delay makes sense half a second shorter as well
 _REMEDY = 'compare once with another server and set "serial-delay" in [receiver]'
+_WAITING = 16
+_FOUNDING = NS // 1000
 _UPSIDE_DOWN = 0.75  # s; so late a first sentence seems to be where it is the trailing edge of a short pulse that is seen
 
 
@@ -103,6 +105,10 @@ class RefClock:
         self._line_reason = ""
         self._marks = DelayLearner("first sentence")
         self._last_mark: UtcNs | None = None
+        self._waiting: deque[Reading] = deque(maxlen=_WAITING)
+        """Pulses on the grid that had no number yet."""
+        self._early: tuple[Sample, ...] = ()
+        self._edge_before: Reading | None = None
 
     def leap_scale(self, scale: LeapTable | None, forbidden: frozenset[int]) -> None:
         """TAI - UTC by date as it is believed now; forbidden: by how many seconds no sentence may correct the count of pulses."""
@@ -122,6 +128,7 @@ class RefClock:
         self._numbering.reset_line()
         self._sawtooth.forget()
         self._last_mark = None
+        self._waiting.clear()
         if not is_open:
             self._fix = None
 
@@ -129,6 +136,8 @@ class RefClock:
         """Our clock was stepped, by whomever: what was stamped by then is of another clock."""
         self._stepped = at_ns if self._stepped is None else max(self._stepped, at_ns)
         self._marks.forget()
+        self._waiting.clear()
+        self._edge_before = None
 
     def gnss(self, event: Event, reading: Reading) -> Sample | None:
         """One event of the receiver; `reading` is both clocks at event.at_ns (used only where sentences alone give the time)."""
@@ -160,7 +169,23 @@ class RefClock:
         if counted is not None:
             self._sawtooth.pulse(counted, reading.at_ns, error is not None and counted == number)
         true_ns = UtcNs(second + round((self._settings.pulse_delay + late) * NS))
-        return self._sample(reading, true_ns, sigma, self._settings.accuracy)
+        sample = self._sample(reading, true_ns, sigma, self._settings.accuracy)
+        self._early = tuple(self._numbered_late(sample))
+        return sample
+
+    def early(self) -> tuple[Sample, ...]:
+        """What the pulses before the one just used measured, oldest first, now that the number of one tells the others': once."""
+        early, self._early = self._early, ()
+        return early
+
+    def _numbered_late(self, sample: Sample) -> Iterator[Sample]:
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for reading in waiting:
+            before = round((sample.at_ns - reading.at_ns) / NS)
+            true_ns = UtcNs(sample.reference_time - before * NS)
+            if not self._near_leap(true_ns, _LEAP_PAUSE):
+                yield self._sample(reading, true_ns, sample.sigma, self._settings.accuracy)
 
     def health(self, at_ns: MonoNs) -> ReferenceHealth:
         """Whether the reference can be used at a raw time, and if not, why."""
@@ -203,6 +228,7 @@ class RefClock:
         if edge.kind is not self._settings.edge:
             return EdgeVerdict.OTHER_EDGE, None
         self._edge_seen = reading.at_ns
+        before, self._edge_before = self._edge_before, reading
         known = self._fix is not None or self._line_reason
         if known and self._fix_problem(reading.at_ns):  # what comes before the first word may well be right: it saves seconds
             return EdgeVerdict.NO_FIX, None
@@ -210,7 +236,14 @@ class RefClock:
         if judgement.verdict is EdgeVerdict.USED:
             self._pulse_seen = reading.at_ns
             self._numbering.pulse(at_ns, judgement.seconds, judgement.jumped)
-            return self._numbered(reading.at_ns)
+            if judgement.seconds is None or judgement.jumped:
+                self._waiting.clear()
+                if before is not None and abs(reading.at_ns - before.at_ns - NS) < _FOUNDING:
+                    self._waiting.append(before)  # two edges a second apart found a grid: the first of them is a pulse too
+            verdict, second = self._numbered(reading.at_ns)
+            if verdict in (EdgeVerdict.NOT_NUMBERED, EdgeVerdict.NO_FIX):
+                self._waiting.append(reading)
+            return verdict, second
         return judgement.verdict, None
 
     def _numbered(self, at_ns: MonoNs) -> tuple[EdgeVerdict, UtcNs | None]:
