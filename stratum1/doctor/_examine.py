@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from stratum1.config import Config
 
-from . import _clock, _network, _pulse, _serial, _software, _storage, _temperature, _timekeepers
+from . import _clock, _network, _outputs, _pulse, _serial, _software, _storage, _temperature, _timekeepers
 from ._finding import Finding, Level, skipped
 from ._host import Host
 
@@ -54,6 +54,7 @@ _ALWAYS_LAST: tuple[Check, ...] = (
     _network.check_key_port,
     _storage.check_state_directory,
     _storage.check_control_socket,
+    _outputs.check_outputs,
 )
 
 

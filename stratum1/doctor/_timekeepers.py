@@ -7,7 +7,7 @@ from stratum1.config import Config
 
 from ._finding import Finding, failure, ok, skipped, warning
 from ._host import Host
-from ._processes import name_with_unit, processes, stop_command, unit_enabled
+from ._processes import Process, name_with_unit, processes, stop_command, unit_enabled
 
 __all__ = ["check_enabled_timekeepers", "check_running_timekeepers"]
 
@@ -38,7 +38,9 @@ def check_running_timekeepers(config: Config, host: Host) -> Iterator[Finding]:
     found = [(each, process) for process in processes(host) for each in _TIMEKEEPERS if process.name in each.programs]
     kernel = config.clock.control == "kernel"
     for each, process in found:
-        if kernel:
+        if kernel and _follows(process, config):
+            yield ok("timekeepers.running", f"{each.title} runs ({name_with_unit(process)}), and an [[output]] is for it")
+        elif kernel:
             yield failure(
                 "timekeepers.running",
                 f"{each.title} runs, as {name_with_unit(process)}, and steers the clock that stratum1 is to steer",
@@ -65,6 +67,13 @@ def check_enabled_timekeepers(config: Config, host: Host) -> Iterator[Finding]:
         )
     else:
         yield ok("timekeepers.enabled", "no other time service starts at boot")
+
+
+def _follows(process: Process, config: Config) -> bool:
+    """Whether it is a reader of ours that steers nothing: ptp4l as grandmaster, a chronyd that only watches (-x)."""
+    modes = {each.mode for each in config.output}
+    watches = any(word.startswith("-") and not word.startswith("--") and "x" in word for word in process.arguments[1:])
+    return (process.name == "ptp4l" and "ptp4l" in modes) or (process.name == "chronyd" and watches and bool({"sock", "shm"} & modes))
 
 
 def _unit_of(each: _Timekeeper, host: Host) -> str:

@@ -136,3 +136,20 @@ def test_udev_rules_are_well_formed(tmp_path: Path) -> None:
 
 def test_udev_gives_the_daemon_the_pulse_to_write() -> None:
     assert re.search(r'^SUBSYSTEM=="pps", GROUP="stratum1", MODE="0660"$', RULES.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("dropin", sorted((DEPLOY / "dropins").glob("*.conf")), ids=lambda path: path.name)
+def test_drop_ins_are_understood_and_change_what_they_say(root: Path, dropin: Path) -> None:
+    folder = root / "etc/systemd/system/stratum1.service.d"
+    folder.mkdir()
+    shutil.copy(dropin, folder)
+    assert verified(root) == ""
+    (folder / "broken.conf").write_text("[Service]\nPrivateIPCs=no\n")
+    assert verified(root) != ""
+    keys = re.findall(r"^(\w+)=", dropin.read_text(), re.MULTILINE)
+    assert keys
+    assert all(service(key) for key in keys)
+
+
+def test_udev_rules_for_hardware_clocks_are_well_formed() -> None:
+    assert udev_faults(RULES.with_name("61-stratum1-ptp.rules")) == []
