@@ -22,7 +22,6 @@ _SILENCE_NS = NS // 2
 _MAX_ADDRESSES = 64
 _OTHER = "other"
 _SKY_LASTS_NS = 30 * NS
-_DOUBT_LASTS_NS = 60 * NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,6 @@ class GnssDecoder:
         self._reader = UbxReader() if protocol != "nmea" else None
         self._ubx_sky: tuple[tuple[Satellite, ...], MonoNs] | None = None
         self._ubx_sky_fresh = False
-        self._doubted: MonoNs | None = None
         self._ubx = 0
 
     @property
@@ -86,7 +84,7 @@ class GnssDecoder:
         self._trust.reset()
         self._sky = SkyRounds()
         self._used = Used()
-        self._epoch = self._told = self._last_at = self._doubted = self._ubx_sky = None
+        self._epoch = self._told = self._last_at = self._ubx_sky = None
         self._claim = self._ubx_sky_fresh = False
         self._reader = UbxReader() if self._reader is not None else None
 
@@ -131,22 +129,17 @@ class GnssDecoder:
                 return []
             if told.satellites is not None:
                 self._ubx_sky, self._ubx_sky_fresh = (told.satellites, frame.at_ns), True
-            if told.nav is None:
+            nav = told.nav
+            if nav is None:
                 return told.events
-            return told.events + self._ubx_nav(told.nav, frame.at_ns)
+            return told.events + (self._gather(nav, frame.at_ns) if nav.tod_ns is None else self._timed(nav, frame.at_ns))
         except SentenceError as error:
             self._rejects[error.reason] += 1
             return []
 
-    def _ubx_nav(self, nav: Nav, at_ns: MonoNs) -> list[Event]:
-        certain = nav.detail.certain if nav.detail else None
-        if certain is not None:
-            self._doubted = None if certain else at_ns
-        return self._gather(nav, at_ns) if nav.tod_ns is None else self._timed(nav, at_ns)
-
     def _certain(self, at_ns: MonoNs) -> bool:
         """Whether nothing was said against the leap seconds in the receiver's UTC lately."""
-        return self._doubted is None or at_ns - self._doubted > _DOUBT_LASTS_NS
+        return self._reader is None or self._reader.certain(at_ns)
 
     def _sentence(self, frame: NmeaFrame) -> list[Event]:
         if not self._nmea:

@@ -50,6 +50,8 @@ class UbxReader:
         self._leap: Leap | None = None
         self._utc_at: MonoNs | None = None
         self._signal_at: MonoNs | None = None
+        self._doubts: dict[str, MonoNs] = {}
+        """When each kind of message that speaks of the leap seconds last said that they are not certain."""
         self._said: dict[str, tuple[bool, str]] = {}
         self.holds_position = False
         """Whether a survey is done and the receiver keeps to its result."""
@@ -59,6 +61,10 @@ class UbxReader:
         """GPS - UTC, as far as the receiver is certain of it."""
         return self._leap.seconds if self._leap and self._leap.certain else None
 
+    def certain(self, at_ns: MonoNs) -> bool:
+        """Whether no message said lately that the receiver is not certain of the leap seconds in its UTC. The gravest word counts."""
+        return not any(self._lasting(said, at_ns) for said in self._doubts.values())
+
     def read(self, message: UbxMessage, frame: UbxFrame, now: UtcNs | None) -> Told:
         """One message; now: the time at its arrival, None while unknown. Raises SentenceError for a field that can't be."""
         name, m, at_ns = message.name, message.fields, frame.at_ns
@@ -67,7 +73,8 @@ class UbxReader:
         if name == "NAV-STATUS":
             return Told(nav_status(m, self._leap), events=self._spoofing(m, at_ns))
         if name.startswith("NAV-") and name not in ("NAV-TIMELS", "NAV-SVIN"):
-            return Told(self._nav(name, m, at_ns))
+            nav = self._nav(name, m, at_ns)
+            return Told(nav, events=self._doubt(name, nav.detail.certain if nav.detail else None, at_ns))
         return Told(events=self._events(name, m, frame, now))
 
     def _nav(self, name: str, m: Any, at_ns: MonoNs) -> Nav:
@@ -86,9 +93,9 @@ class UbxReader:
     def _events(self, name: str, m: Any, frame: UbxFrame, now: UtcNs | None) -> list[Event]:
         at_ns = frame.at_ns
         if name == "NAV-TIMELS":
-            notice = leap_notice(m, at_ns, now)
-            self._leap = current_leap(m) or self._leap
-            return [notice] if notice else []
+            notice, leap = leap_notice(m, at_ns, now), current_leap(m)
+            self._leap = leap or self._leap
+            return ([notice] if notice else []) + self._doubt(name, leap is not None and leap.certain, at_ns)
         if name == "TIM-TP":
             correction = pulse_correction(m, at_ns, now, self._leap)
             return [correction] if correction else []
@@ -102,6 +109,20 @@ class UbxReader:
         found = survey(name, m, at_ns)
         self.holds_position = found.valid and not found.active
         return [found]
+
+    def _doubt(self, name: str, certain: bool | None, at_ns: MonoNs) -> list[Event]:
+        if certain:
+            self._doubts.pop(name, None)
+        elif certain is not None:
+            self._doubts[name] = at_ns
+        doubted = not self.certain(at_ns)
+        text = (
+            "The receiver is not certain of the leap seconds yet, so its time is not believed: after a cold start it hears of them within "
+            "12.5 minutes; if it stays so, check what it hears."
+            if doubted
+            else "The receiver is certain of the leap seconds."
+        )
+        return self._change(at_ns, "leap-seconds", doubted, text)
 
     def _spoofing(self, m: Any, at_ns: MonoNs) -> list[Event]:
         """SEC-SIG says more than NAV-STATUS: where both come, the latter does not contradict it."""

@@ -193,7 +193,8 @@ class Authenticity:
 class Health:
     """State of the line and the receiver in words that a person can act on.
 
-    kind: "antenna", "jamming", "spoofing", "version", "date", "week-rollover", ...; alarm: whether it needs a person; text: the sentence.
+    kind: "antenna", "jamming", "spoofing", "leap-seconds", "version", "date", "week-rollover", ...; alarm: whether it needs a person;
+    text: the sentence.
     """
 
     at_ns: MonoNs

@@ -103,6 +103,22 @@ def test_doubt_about_leap_seconds_reaches_the_nmea_of_the_same_receiver() -> Non
     assert any(mark.trusted for mark in of(TimeMark, events) if mark.sentence == "GNRMC")
 
 
+def test_the_gravest_word_about_leap_seconds_counts_and_a_person_hears_of_it() -> None:
+    def timels(source: int) -> bytes:
+        return ubx("NAV-TIMELS", iTOW=itow(0), currLs=18, srcOfCurrLs=source, validCurrLs=1)
+
+    events, _ = run(*(pvt(second) + timels(0 if second < 6 else 2) for second in range(10)))
+    assert [mark.trusted for mark in of(TimeMark, events)] == [False] * 9 + [True]
+    assert [(health.kind, health.alarm) for health in of(Health, events)][:2] == [("leap-seconds", True), ("leap-seconds", False)]
+
+
+def test_an_old_word_about_leap_seconds_fades() -> None:
+    doubt = ubx("NAV-TIMELS", iTOW=itow(0), currLs=18, srcOfCurrLs=0, validCurrLs=1)
+    events, _ = run(pvt(0) + doubt, *(pvt(second) for second in range(1, 70)))
+    trusted = [mark.trusted for mark in of(TimeMark, events)]
+    assert trusted == [False] * 64 + [True] * 6
+
+
 def test_generation_6_has_no_pvt() -> None:
     def epoch(second: int) -> bytes:
         now = {"iTOW": itow(second)}
