@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": _VALUES | {"control"},
     "history": _VALUES | {"control"},
     "web": _VALUES | {"control", "metrics"},
-    "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "pipeline", "pps", "refclock", "selection"},
+    "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "leaps", "pipeline", "pps", "refclock", "selection"},
     "settings": {"config", "hw"},
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
     "startup": _VALUES

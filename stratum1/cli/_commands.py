@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 _CONFIG: Mapping[str, tuple[str, str]] = {name: ("config", name) for name in ("check", "show", "schema")}
 _GNSS: Mapping[str, tuple[str, str]] = {"decode": ("gnss", "decode")}
+_LEAP: Mapping[str, tuple[str, str]] = {"rehearse": ("leap_rehearse", "run")}
 
 
 def _group(commands: Mapping[str, tuple[str, str]]) -> type[TyperGroup]:
@@ -71,6 +72,7 @@ def _top(
 def main() -> None:
     """Run the command line. Exit status 2 for bad usage or configuration."""
     from stratum1.cli.gnss_live import live  # noqa: PLC0415
+    from stratum1.cli.leap_live import live as live_leap  # noqa: PLC0415
 
     app = _app(_COMMANDS, no_args_is_help=True)
     app.callback()(_top)
@@ -78,4 +80,7 @@ def main() -> None:
     gnss = _app(_GNSS, help="What the GNSS receiver says: live, or decoded from a recording.")
     gnss.callback(invoke_without_command=True)(live)
     app.add_typer(gnss, name="gnss")
+    leap = _app(_LEAP, help="What is known of leap seconds: live, or rehearsed.")
+    leap.callback(invoke_without_command=True)(live_leap)
+    app.add_typer(leap, name="leap")
     app(prog_name="stratum1")

@@ -6,7 +6,7 @@ from stratum1.control.receiver_words import RECEIVER_TITLES, receiver_words, saw
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, from_rfc3339
 
-__all__ = ["gnss_text", "status_text"]
+__all__ = ["gnss_text", "leap_text", "status_text"]
 
 _NONE = "–"
 
@@ -28,6 +28,35 @@ def gnss_text(status: dict[str, Any]) -> str:
     if gnss["satellites"]:
         lines += ["", "Satellite  used  elevation  azimuth  C/N0 (dB-Hz)", *map(_satellite_line, gnss["satellites"])]
     return "\n".join(lines)
+
+
+def leap_text(status: dict[str, Any]) -> str:
+    """The three witnesses of leap seconds and what they lead to."""
+    time, leaps = status["time"], status["leaps"]
+    plan = time["next_leap"]
+    what = "none" if plan is None else f"a second {'inserted' if plan['sign'] > 0 else 'deleted'} right before {_moment(plan['at'])}"
+    by = f" (by {', '.join(leaps['decided_by'])})" if leaps["decided_by"] else ""
+    rows = [
+        ("To come", what + by),
+        ("Served now", LEAP_WORDS[time["leap"]]),
+        ("TAI - UTC", _NONE if time["tai_offset"] is None else f"{time['tai_offset']} s"),
+        ("List", leaps["list_origin"] or _NONE),
+        ("List expires", _moment(time["leap_file_expires"])),
+    ]
+    said = [
+        (each["witness"].capitalize(), each["text"] + (f", since {_moment(each['since'])}" if each["since"] else ""))
+        for each in leaps["witnesses"]
+    ]
+    return "\n".join([*_banner(status), *(f"! {alarm}" for alarm in leaps["alarms"]), *_columns([*rows, *said])])
+
+
+def _said(witness: dict[str, Any]) -> str:
+    since = f", since {_moment(witness['since'])}" if witness["since"] else ""
+    return f"{witness['text']}{since}"
+
+
+def _moment(instant: str | None) -> str:
+    return _NONE if instant is None else f"{instant[:19].replace('T', ' ')} UTC"
 
 
 def _banner(status: dict[str, Any]) -> list[str]:

@@ -161,6 +161,8 @@ class LeapJudge:
     def _finish(self, plan: LeapPlan, done: bool) -> None:
         self._past = (*self._past, LeapEvent(plan.at, plan.sign, plan.tai_offset))[-_KEPT:]
         self._done = plan.at if done else None
+        if self.tai_offset is not None:
+            self.tai_offset += plan.sign
         self._remember(plan.at, plan.sign)
         self.plan = self.overdue = None
 

@@ -51,6 +51,7 @@ class Numbering:
         self._unresolved: str | None = None
         self._jumped = False
         self._forbidden: frozenset[int] = frozenset()
+        self._misnamed: int | None = None
 
     def rescale(self, seconds: int) -> None:
         """The scale that seconds are counted on has moved: every number is that much larger from now on."""
@@ -63,7 +64,7 @@ class Numbering:
         self._lose()
 
     def forbid(self, shifts: frozenset[int]) -> None:
-        """Never believe that the count is off by these: the receiver has made a leap second that was none, or missed one."""
+        """A sentence that is off the count by one of these confirms it: the receiver made a leap second that was none, or missed one."""
         self._forbidden = shifts
 
     def pulse(self, at_ns: int, seconds: int | None, jumped: bool = False) -> None:
@@ -138,6 +139,11 @@ class Numbering:
             self._jump(each) for each in self._learners.values() if each.conflicts >= _DISAGREE and at_ns - each.conflict_ns < _ALARM_NS
         ]
         reason = self._unnumbered if self._base is None else self._contradiction() if self._contradictions >= _DISAGREE else None
+        if self._misnamed in self._forbidden and self._base is not None:
+            alarms.append(
+                f"the receiver names a second that differs by {self._misnamed:+d} s from the count of pulses, since it made a leap second "
+                "that the list does not have, or missed one: the count is followed; update the receiver before you restart stratum1"
+            )
         return [reason, *alarms] if reason else alarms
 
     def reset_line(self) -> None:
@@ -225,6 +231,7 @@ class Numbering:
         if abs(deviation) <= learner.usual:
             learner.add(measured, lead)
             if lead:
+                self._misnamed = None
                 self._confirm()
         elif not _contradicts(learner, measured):
             self._conflict(learner, at_ns, lead)
@@ -252,17 +259,18 @@ class Numbering:
 
     def _contradict(self, shift: int | None) -> None:
         """The sentence names a second that is `shift` later than the count has it; None if it fits no number at all."""
+        if shift is not None and shift in self._forbidden:
+            self._misnamed = shift
+            self._confirm()
+            return
         self._contradictions += 1
         self._run = self._run + 1 if shift == self._shift else 1
         self._shift = shift
         if self._doubtful and self._contradictions >= _DISAGREE:
             self._lose()
-        elif self._base is not None and self._correctable(shift) and self._run >= self._patience:
-            self._base += shift or 0
+        elif self._base is not None and shift is not None and abs(shift) <= _NEAR and self._run >= self._patience:
+            self._base += shift
             self._contradictions = self._run = self._confirmed = 0
-
-    def _correctable(self, shift: int | None) -> bool:
-        return shift is not None and abs(shift) <= _NEAR and shift not in self._forbidden
 
     @property
     def _patience(self) -> int:
@@ -290,9 +298,7 @@ class Numbering:
             what = "the receiver names a time that fits no pulse"
         else:
             what = f"the receiver names a second that differs by {self._shift:+d} s from the count of pulses"
-        if self._shift in self._forbidden:
-            end = "it has made a leap second that the list of leap seconds does not have, or missed one; update or replace the receiver"
-        elif self._correctable(self._shift):
+        if self._shift is not None and abs(self._shift) <= _NEAR:
             end = f"it is believed when it has said so for {self._patience} s without a break"
         else:
             end = "check its date and settings; if it is right after all, restart stratum1"

@@ -9,6 +9,7 @@ from ._pipeline_loop import PipelineLoop
 from ._run import SETTLING, Row, SimulationResult, quantile, simulate
 from ._scenarios import SCENARIOS, Scenario, Series, series
 from ._world import MISSING, Noise, World, spoken
+from .leap import LeapScenario, Moment, Rehearsal, leap_label, rehearse
 from .truth import SimulatedTruth
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "SCENARIOS",
     "SETTLING",
     "Claim",
+    "LeapScenario",
     "Loop",
+    "Moment",
     "Network",
     "Noise",
     "PipelineLoop",
+    "Rehearsal",
     "Row",
     "SampleLoop",
     "Scenario",
@@ -28,7 +32,9 @@ __all__ = [
     "SimulatedTruth",
     "SimulationResult",
     "World",
+    "leap_label",
     "quantile",
+    "rehearse",
     "series",
     "simulate",
     "spoken",

@@ -15,7 +15,7 @@ from stratum1.cli.show import gnss_text, status_text
 from stratum1.control import RecentSeries, status_json
 from stratum1.control.http import Actions, make_control_app
 
-COMMANDS = ("run", "status", "query", "simulate", "doctor", "record", "replay", "config", "gnss")
+COMMANDS = ("run", "status", "query", "simulate", "doctor", "record", "replay", "config", "gnss", "leap")
 
 
 async def _nothing_new() -> str:
@@ -120,6 +120,37 @@ def test_no_daemon_is_told_with_the_remedy(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "no daemon answers there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_leap_shows_the_three_witnesses(daemon: tuple[FakeSource, Path]) -> None:
+    done = _stratum1("leap", "--socket", daemon[1])
+    assert done.returncode == 0
+    for words in (
+        "a second inserted right before 2027-01-01 00:00:00 UTC (by list)",
+        "37 s",
+        "leap-seconds.list",
+        "none is to come, since",
+    ):
+        assert words in done.stdout
+    assert set(json.loads(_stratum1("leap", "--json", "--socket", daemon[1]).stdout)) == {"simulated", "time", "leaps"}
+
+
+def test_a_leap_second_can_be_rehearsed() -> None:
+    done = _stratum1("leap", "rehearse", "--sign", "-1", "--smear", "cosine")
+    assert done.returncode == 0, done.stdout
+    for words in (
+        "The last day begins:",
+        "leap 2 (second to be deleted)",
+        "the clock was moved by +1 s",
+        "smeared: UTC +0.499",
+        "TAI-UTC 36 s",
+    ):
+        assert words in done.stdout
+    assert "23:59:59" not in done.stdout.split("The leap second:")[1], "there is no such second"
+    figures = json.loads(_stratum1("leap", "rehearse", "--json").stdout)
+    assert (figures["good"], figures["steps"], figures["tai_offset"], figures["alarms"]) == (True, 0, 38, [])
+    assert {moment["leap"] for moment in figures["moments"] if "23:59:60.5" in moment["time"]} == {3}
+    assert _stratum1("leap", "rehearse", "--sign", "0").returncode == 2
 
 
 def test_status_starts_fast(daemon: tuple[FakeSource, Path]) -> None:
