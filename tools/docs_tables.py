@@ -73,12 +73,19 @@ def _allowed(field: dict[str, Any]) -> str:
 
 def hats() -> Iterator[str]:
     """All HATs; what nobody has confirmed is marked."""
-    yield "| name | board | receiver | pulse on GPIO | baud rate | speaks |\n|---|---|---|---|---|---|"
+    yield "| name | board | receiver | pulse on GPIO | baud rate | speaks | set up |\n|---|---|---|---|---|---|---|"
     for name in hw.hat_names():
         hat = hw.load_hat(name)
         pulse = "does not reach the header" if hat.pps_gpio is None else _fact(hat.pps_gpio)
         also = f" (also {', '.join(map(str, hat.baud.also))})" if hat.baud.also else ""
-        yield f"| `{name}` | {hat.title} | {_fact(hat.receiver)} | {pulse} | {_fact(hat.baud)}{also} | {_fact(hat.speaks)} |"
+        facts = (hat.title, _fact(hat.receiver), pulse, f"{_fact(hat.baud)}{also}", _fact(hat.speaks), _set_up(hat))
+        yield f"| `{name}` | {' | '.join(facts)} |"
+
+
+def _set_up(hat: hw.Hat) -> str:
+    if hat.setup is None:
+        return "not possible"
+    return "yes" if hat.setup.configure.value else "if you say so"
 
 
 def _fact(fact: hw.Fact[Any]) -> str:
