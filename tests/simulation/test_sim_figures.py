@@ -5,7 +5,7 @@ from math import nan
 from statistics import median
 
 import pytest
-from bench import grid, mishaps
+from bench import grid, mishaps, network
 from bench.figures import Subject
 from bench.goals import BOUND_RATIO, GOALS
 from bench.timing import MEASURES, day, measure, scenarios
@@ -44,6 +44,14 @@ def test_every_required_figure_is_reached_by_the_whole_pipeline() -> None:
 @pytest.mark.timeout(1800)
 def test_other_noise_is_met_as_well() -> None:
     text, missed = grid.tables([], Subject(), PROCESSES)
+    print(text)
+    assert missed == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_servers_alone_keep_the_clock_and_the_liar_is_never_selected() -> None:
+    text, missed = network.tables([], None, PROCESSES)
     print(text)
     assert missed == []
 

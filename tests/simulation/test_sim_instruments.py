@@ -109,8 +109,8 @@ def test_pages_are_filled_between_their_marks() -> None:
     assert replaced(page, {"cpu": "new"}) == page.replace("old", "\nnew\n")
     with pytest.raises(LookupError, match="grid"):
         replaced(page, {"grid": "new"})
-    parts = dict.fromkeys(("scenarios", "other-noise", "mishaps", "cpu", "kernel"), "x")
-    assert replaced(PAGE.read_text(encoding="utf-8"), parts).count("\nx\n") == 5
+    parts = dict.fromkeys(("scenarios", "other-noise", "network", "mishaps", "cpu", "kernel"), "x")
+    assert replaced(PAGE.read_text(encoding="utf-8"), parts).count("\nx\n") == 6
 
 
 def test_tables_and_numbers() -> None:
