@@ -41,10 +41,11 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
             "protocol": "auto",
             "serial-delay": None,
             "pulse-delay": 0.0,
+            "noselect": False,
             "setup": {"configure": False},
         },
         "another-receiver": [],  # nor is its time that of another one
-        "clock": {"control": "virtual", "state-directory": str(directory)},
+        "clock": {"control": "virtual", "state-directory": str(directory), "minimum-agreeing-sources": 1},
         "server": [{"listen": listen} for listen in listeners],
         "web": {"listen": _on_loopback(below.web.listen) if below is not None else "127.0.0.1:8080"},
         "control": {"socket": str(directory / "control.sock")},

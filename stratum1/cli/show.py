@@ -110,7 +110,14 @@ def _reference_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
         if refclock["sawtooth"]["last"] is not None:
             lines.append(("Sawtooth", sawtooth_words(refclock["sawtooth"])))
         lines += [("Serial delay", f"{each['sentence']} {time_span(each['delay'])}") for each in refclock["delays"]]
+    lines += _source_lines(status["selection"])
     return lines + [("Source", f"{each['mode']} {each['address']}: {each['state']}") for each in status["sources"]]
+
+
+def _source_lines(selection: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """With one source there is nothing to choose, and the lock says all there is."""
+    sources = selection["sources"] if selection else []
+    return [(f"{each['state']} {each['name']}", each["text"]) for each in sources] if len(sources) > 1 else []
 
 
 def _server_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
