@@ -9,7 +9,7 @@ from stratum1.timescale import NS, MonoNs, UtcNs, seconds
 
 from ._cluster import Candidate, Outlier, cluster, weights
 from ._intersection import Interval, agreement, overlap
-from ._source import Source
+from ._source import COVERAGE, Source
 from ._types import Own, SelectionReport, SelectionSettings, SourceOptions, SourceState
 from ._words import interval_words, signed, span
 
@@ -234,6 +234,8 @@ class Selection:
         if lead.sample is None or not values:
             return None
         self._shares = weights({name: sigma for name, (_, sigma) in values.items()})
+        # what one estimate of a server is off by, the next one is off by too: no averaging takes it away, so it counts as dispersion
+        lasting = sum(share * COVERAGE * values[name][1] for name, share in self._shares.items() if not self._sources[name].is_reference)
         if lead.is_reference and len(values) == 1:
             return lead.sample
         offset = sum(share * values[name][0] for name, share in self._shares.items())
@@ -244,7 +246,7 @@ class Selection:
             sigma=1 / math.sqrt(sum(sigma**-2 for _, sigma in values.values())),
             delay=self._average(lambda each: each.delay),
             root_delay=self._average(lambda each: each.sample.root_delay if each.sample else 0.0),
-            root_dispersion=self._average(lambda each: each.sample.root_dispersion if each.sample else 0.0),
+            root_dispersion=self._average(lambda each: each.sample.root_dispersion if each.sample else 0.0) + lasting,
             reference_time=UtcNs(now.clock_ns + round(offset * NS)),
         )
 

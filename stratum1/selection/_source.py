@@ -12,9 +12,10 @@ from ._track import DelayTrack, PulseTrack, Track
 from ._types import SourceOptions, SourceReport, SourceState
 from ._words import span
 
-__all__ = ["Source"]
+__all__ = ["COVERAGE", "Source"]
 
-_COVERAGE = 3.0  # standard deviations that an interval holds
+COVERAGE = 3.0
+"""Standard deviations that an interval holds."""
 _FARTHEST = 3.0  # s of root distance (chrony's maxdistance)
 _WIDEST = 1.0  # s of jitter (chrony's maxjitter)
 _STRATA = range(16)
@@ -146,7 +147,7 @@ class Source:
         """RFC 5905, section 11.2: half of what the way takes, all dispersion, and what the estimate itself leaves open."""
         sample = self.sample
         root = sample.root_dispersion + sample.root_delay / 2 if sample else 0.0
-        return root + self._track.delay / 2 + _COVERAGE * math.sqrt(found.variance)
+        return root + self._track.delay / 2 + COVERAGE * math.sqrt(found.variance)
 
     def _silent(self, at_ns: MonoNs) -> tuple[SourceState, str] | None:
         if self._health is not None and not self._health.usable:

@@ -283,6 +283,7 @@ def test_what_is_shown_of_a_source() -> None:
     assert (shown.samples, shown.stratum, shown.poll, shown.is_reference) == (60, 1, 4, False)
     last = bench.steered[-1]
     assert last.delay == pytest.approx(2e-3, abs=5e-5)
+    assert last.root_dispersion == pytest.approx(1e-5 + 3 * last.sigma), "the estimate's own error does not average out"
     assert (last.stratum, last.refid, last.leap) == (1, b"\x0a\0\0\x01", Leap.NONE)
 
 
