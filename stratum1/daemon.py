@@ -19,7 +19,6 @@ from .config import Config, ConfigError
 from .control.http import Actions, ControlServer, make_control_app
 from .control.model import EventRecord, Status
 from .control.series import RecentSeries, SeriesPoint
-from .discipline import DriftRecord
 from .handout import Handout
 from .inputs import EnvironmentInput, LeapListInput
 from .interchange import Environment, KernelClockId
@@ -91,8 +90,7 @@ class Daemon:
         clock = make_clock(config, problem)
         memory = Memory(state_directory)
         memory.check(problem)
-        drift = memory.drift(problem)
-        known = DriftRecord(drift.frequency, drift.uncertainty, drift.saved) if drift else None
+        known = memory.drift(problem)
         settings = pipeline_settings(config, memory.delays(problem))
         if options.record is not None:
             self._recorder.open(options.record, Header(settings, clock.limits, known, self._leap_watch.table, whole=True))

@@ -130,7 +130,7 @@ class Pipeline:
         if self._last_sample is None or self._decision is None:
             return None
         learned = self._discipline.drift()
-        return DriftRecord(learned.frequency, learned.uncertainty, self._last_sample.reference_time)
+        return DriftRecord(learned.frequency, learned.uncertainty, self._last_sample.reference_time, self._discipline.crystal)
 
     def delays(self) -> dict[str, float]:
         """Learned serial delays, seconds by kind of sentence; those of receivers other than the first as "NAME/KIND"."""

@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, TypeVar, get_args
 
 from .clock import ClockLimits
-from .discipline import DisciplineSettings, DriftRecord
+from .discipline import CrystalMemory, DisciplineSettings, DriftRecord
 from .inputs import (
     DisturbedInput,
     EdgeInput,
@@ -173,7 +173,7 @@ def _header(document: Any) -> Header:
             more=tuple(_refclock(_object(each, "more")) for each in settings["more"]),
         ),
         limits=_limits(_table(document, "limits")),
-        drift=DriftRecord(**_fields(DriftRecord, _table(document, "drift"), "drift")) if document["drift"] is not None else None,
+        drift=_drift(_table(document, "drift")) if document["drift"] is not None else None,
         leaps=_leap_table(_table(document, "leaps")) if document["leaps"] is not None else None,
         whole=_value(document["whole"], bool, "whole"),
     )
@@ -183,6 +183,12 @@ def _refclock(table: dict[str, Any]) -> RefClockSettings:
     delays = {kind: _finite(value, f"refclock.delays.{kind}") for kind, value in _table(table, "delays").items()}
     special = {"refid": _refid(table["refid"], "refclock.refid"), "edge": _word(EdgeKind, table["edge"], "refclock.edge"), "delays": delays}
     return RefClockSettings(**_fields(RefClockSettings, table, "refclock", special))
+
+
+def _drift(table: dict[str, Any]) -> DriftRecord:
+    known = table.get("crystal")
+    crystal = None if known is None else CrystalMemory(**_fields(CrystalMemory, _object(known, "drift.crystal"), "drift.crystal"))
+    return DriftRecord(**_fields(DriftRecord, table, "drift", {"crystal": crystal}))
 
 
 def _selection(table: dict[str, Any]) -> SelectionSettings:

@@ -5,11 +5,12 @@ Everything here runs in the event loop's thread.
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from .clock import Clock, ClockError, ClockStatus
 from .clock.state import Drift, DriftFile, StateError, StateFile, save_floor
+from .discipline import CrystalMemory, DriftRecord
 from .inputs import DisturbedInput, EdgeInput, Input, LeapStepInput, SerialInput, TickInput
 from .interchange import KernelClockId, Leap, LockState, Reading, Steering, TimeState
 from .leaps import leap_between
@@ -33,6 +34,7 @@ class Memory:
         self._directory = directory
         self._drift = DriftFile(directory / "drift")
         self._delays = StateFile(directory / "serial-delays")
+        self._crystal = StateFile(directory / "crystal")
 
     def check(self, problem: Callable[[str], None]) -> None:
         """Tell now, and not when an hour's learning is lost, that nothing can be kept."""
@@ -43,13 +45,25 @@ class Memory:
             remedy = "set state-directory in [clock] to a directory that the daemon's user may write to"
             problem(f"{self._directory}: what is learned can't be kept: {error.strerror}; {remedy}")
 
-    def drift(self, problem: Callable[[str], None]) -> Drift | None:
-        """The learned drift; what can't be read is told and taken as absent."""
+    def drift(self, problem: Callable[[str], None]) -> DriftRecord | None:
+        """The learned drift and what the crystal does; what can't be read is told and taken as absent."""
         try:
-            return self._drift.load()
+            drift = self._drift.load()
         except StateError as error:
             problem(str(error))
             return None
+        return DriftRecord(drift.frequency, drift.uncertainty, drift.saved, self._known_crystal(problem)) if drift else None
+
+    def _known_crystal(self, problem: Callable[[str], None]) -> CrystalMemory | None:
+        try:
+            content = self._crystal.load() or {}
+        except StateError as error:
+            problem(str(error))
+            return None
+        names = [each.name for each in fields(CrystalMemory)]
+        numbers = {name: content.get(name) for name in names}
+        memory = CrystalMemory(**{name: float(n) for name, n in numbers.items() if isinstance(n, int | float) and abs(n) < 1e12})
+        return memory if memory.sound else None
 
     def delays(self, problem: Callable[[str], None]) -> dict[str, float]:
         """The learned serial delays, seconds by kind of sentence."""
@@ -65,6 +79,8 @@ class Memory:
         drift = pipeline.drift()
         if drift is not None:
             self._drift.save(Drift(drift.frequency, drift.uncertainty, drift.saved))
+            if drift.crystal is not None:
+                self._crystal.save({**asdict(drift.crystal)})
         delays: dict[str, object] = {**pipeline.delays()}
         if delays:
             self._delays.save(delays)

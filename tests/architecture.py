@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "startup": _VALUES
     | _EVENTS
     | {"build_date", "clock", "config", "discipline", "leaplist", "pipeline", "refclock", "selection", "server"},
-    "timekeeper": _VALUES | {"clock", "inputs", "leaps", "pipeline", "recorder", "server"},
+    "timekeeper": _VALUES | {"discipline", "clock", "inputs", "leaps", "pipeline", "recorder", "server"},
     "receivers": _VALUES | _EVENTS | {"clock", "config", "gnss", "inputs", "pipeline", "pps", "receiver", "startup"},
     "snapshot": _VALUES
     | {

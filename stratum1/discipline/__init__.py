@@ -1,5 +1,6 @@
 """Samples to steering: the servo engine, step policy, lock states, and the error bound. Pure; knows samples only."""
 
+from ._crystal import CrystalMemory, Law
 from ._discipline import Discipline
 from ._engine import Engine, Estimate, Verdict
 from ._lock import TRANSITIONS, LockEvent, lock_table
@@ -19,6 +20,7 @@ __all__ = [
     "ENGINES",
     "TRANSITIONS",
     "UNKNOWN_BOUND",
+    "CrystalMemory",
     "Decision",
     "Discipline",
     "DisciplineError",
@@ -28,6 +30,7 @@ __all__ = [
     "Engine",
     "Estimate",
     "FrequencyEstimate",
+    "Law",
     "LockEvent",
     "Transition",
     "Verdict",

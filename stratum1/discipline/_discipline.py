@@ -8,8 +8,10 @@ from stratum1.clock import ClockLimits
 from stratum1.interchange import Environment, LockState, ReferenceHealth, Sample, Steering
 from stratum1.timescale import MonoNs, seconds
 
+from ._crystal import CrystalMemory
 from ._engine import Engine, Estimate, Verdict
-from ._holdover import COVERAGE, FrequencyHistory
+from ._foresight import Foresight
+from ._holdover import COVERAGE
 from ._kalman import Kalman
 from ._lock import LockEvent, LockMachine
 from ._pll import PllFll
@@ -23,6 +25,8 @@ _SIGMAS = (1e-9, 1e6)  # s; stated sigmas are kept within
 _LOCK_SAMPLES = 5
 _STRAYS = 3  # so many outvoted samples in a row enter the bound: by then it may be us who are wrong
 _NOISIER = 10.0  # a jitter this many times the stated sigma says that something is wrong with the samples
+_SILENT = 3.0  # intervals without a sample, after which the crystal is led by what is known of it
+_FINEST = 1e-12  # s/s; a smaller change of the frequency is not worth a command
 _AHEAD = 600.0  # s after the last tick; ticks come every second
 _ADRIFT = (LockState.HOLDOVER, LockState.UNSYNCHRONISED)
 _CLAIMING = (LockState.LOCKED, LockState.HOLDOVER, LockState.NETWORK)
@@ -30,11 +34,15 @@ _CLAIMING = (LockState.LOCKED, LockState.HOLDOVER, LockState.NETWORK)
 
 @dataclass(frozen=True, slots=True)
 class _Anchor:
-    """What was known at the last sample that was used: spread (seconds) around the estimate, uncertainty of the frequency (s/s)."""
+    """What was known at the last sample that was used: spread (seconds) around the estimate, uncertainty of the frequency (s/s).
+
+    temperature: then, in degrees Celsius, None where no sensor tells.
+    """
 
     at_ns: MonoNs
     spread: float
     frequency_sigma: float
+    temperature: float | None
 
 
 class Discipline:
@@ -51,7 +59,8 @@ class Discipline:
         self._engine: Engine = Kalman(limits, prior) if settings.engine == "kalman" else PllFll(limits, prior)
         self._policy = StepPolicy(settings)
         self._lock = LockMachine()
-        self._history = FrequencyHistory()
+        self._foresight = Foresight(drift.crystal if drift is not None else None)
+        self._led = 0.0
         self._in_force: Steering | None = None
         self._anchor: _Anchor | None = None
         self._acquired_ns: MonoNs | None = None
@@ -68,7 +77,6 @@ class Discipline:
         self._last: tuple[float, float] | None = None
         self._samples = self._spikes = self._ignored = self._steps = 0
         self._panic: str | None = None
-        self._environment: Environment | None = None
 
     def observe(self, sample: Sample) -> Decision:
         """Take a sample that passed the gates; what it says of our clock is used, held back or outvoted."""
@@ -112,6 +120,7 @@ class Discipline:
         """
         self._pass(at_ns)
         self._ticked_ns = self._now
+        self._lead(at_ns)
         if reference.heard:
             self._lock.happen(LockEvent.HEARD, at_ns, "the reference clock is heard")
         why = self._lost(at_ns, reference)
@@ -121,8 +130,8 @@ class Discipline:
         return self._decide(0.0)
 
     def environment(self, environment: Environment) -> None:
-        """The temperature of now, for an engine that learns what it does to the crystal."""
-        self._environment = environment
+        """The temperature of now: what it does to the crystal is learned while locked and used in holdover."""
+        self._foresight.feel(environment.at_ns, environment.temperature)
 
     def disturbed(self, at_ns: MonoNs, offset: float | None) -> Decision:
         """Somebody else set the clock: measure anew, and say so.
@@ -150,9 +159,15 @@ class Discipline:
         estimate = self._engine.estimate()
         return FrequencyEstimate(estimate.frequency, estimate.frequency_sigma)
 
+    @property
+    def crystal(self) -> CrystalMemory:
+        """What was learned of the crystal, to keep for the next run."""
+        return self._foresight.memory
+
     def report(self) -> DisciplineReport:
         """The picture for people."""
         estimate = self._engine.estimate()
+        now = self._now if self._now is not None else MonoNs(0)
         return DisciplineReport(
             engine=self._engine.name,
             phase=estimate.phase,
@@ -171,7 +186,12 @@ class Discipline:
             steps=self._steps,
             last_offset=self._last[0] if self._last else None,
             last_sigma=self._last[1] if self._last else None,
-            learned=self._history.learned,
+            learned=self._foresight.learned,
+            temperature=self._foresight.temperature(now),
+            warmth=self._foresight.warmth,
+            ageing=self._foresight.ageing,
+            age=None if self._anchor is None else max(0.0, seconds(now - self._anchor.at_ns)),
+            lasts=self._lasts(now),
             history=self._lock.history,
         )
 
@@ -221,7 +241,8 @@ class Discipline:
         estimate = self._engine.estimate()
         root = min(_LARGEST, abs(sample.root_dispersion) + (abs(sample.delay) + abs(sample.root_delay)) / 2)
         spread = abs(estimate.lag) + COVERAGE * estimate.sigma + root
-        self._anchor = _Anchor(at_ns, spread, estimate.frequency_sigma)
+        self._anchor = _Anchor(at_ns, spread, estimate.frequency_sigma, self._foresight.temperature(at_ns))
+        self._led = 0.0
         if self._panic is None:
             self._settle(at_ns, estimate, sigma, sample.source)
         return step
@@ -260,7 +281,22 @@ class Discipline:
         within = self._settings.lock_ratio * noise * 1e6
         self._lock.happen(event, at_ns, f"{name} ({source}) has agreed within {within:.3g} µs for {self._settings.lock_seconds:g} s")
         if self._acquired_ns is not None and seconds(at_ns - self._acquired_ns) >= 4 * estimate.time_constant:
-            self._history.note(at_ns, estimate.frequency, estimate.time_constant)
+            self._foresight.note(at_ns, estimate.frequency, estimate.time_constant)
+
+    def _lead(self, at_ns: MonoNs) -> None:
+        """Without samples, lead the frequency by what is known of the crystal."""
+        if self._anchor is None or self._seen_ns is None or seconds(at_ns - self._seen_ns) <= _SILENT * max(1.0, self._interval):
+            return
+        age = max(0.0, seconds(at_ns - self._anchor.at_ns))
+        wanted = self._foresight.lead(age, self._warmer(at_ns))
+        if abs(wanted - self._led) >= _FINEST:
+            self._engine.shift(at_ns, wanted - self._led)
+            self._led = wanted
+
+    def _warmer(self, at_ns: MonoNs) -> float | None:
+        """Degrees by which it is warmer than at the last sample that was used, None where no sensor tells."""
+        now, then = self._foresight.temperature(at_ns), self._anchor.temperature if self._anchor else None
+        return now - then if now is not None and then is not None else None
 
     def _lost(self, at_ns: MonoNs, reference: ReferenceHealth) -> str:
         if not reference.usable:
@@ -280,8 +316,18 @@ class Discipline:
         if self._anchor is None or self._now is None:
             return UNKNOWN_BOUND + residual, 0.0
         age = max(0.0, seconds(self._now - self._anchor.at_ns))
-        grown, rate = self._history.growth(age, self._anchor.frequency_sigma)
+        grown, rate = self._foresight.growth(age, self._anchor.frequency_sigma, self._warmer(self._now))
         return residual + self._anchor.spread + grown + self._disagreement() + self._disturbance + self._resolution, rate
+
+    def _lasts(self, now: MonoNs) -> float | None:
+        """See `DisciplineReport.lasts`. What the temperature will do is not known: as if it stayed."""
+        if self._anchor is None or self._lock.state not in _CLAIMING:
+            return None
+        age = max(0.0, seconds(now - self._anchor.at_ns))
+        warmer = self._warmer(now)
+        rest = self._bound()[0] - self._foresight.growth(age, self._anchor.frequency_sigma, warmer)[0]
+        whole = self._foresight.lasts(self._settings.holdover_limit - rest, self._anchor.frequency_sigma, warmer is not None)
+        return None if whole is None else max(0.0, whole - age)
 
     def _decide(self, step: float) -> Decision:
         now = self._now if self._now is not None else MonoNs(0)

@@ -68,6 +68,9 @@ class Engine(Protocol):
     def estimate(self) -> Estimate:
         """The belief as of the last update or command."""
 
+    def shift(self, at_ns: MonoNs, change: float) -> None:
+        """From now on the lasting correction has to be higher by so much (s/s): what is known of the crystal says so, not a sample."""
+
     def stepped(self, seconds: float) -> None:
         """Our clock has been stepped forward by so much (on our own order): the offset shrinks by it."""
 

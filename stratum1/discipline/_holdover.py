@@ -25,6 +25,7 @@ _SPANS = 3  # a span counts as known after so many times its own length have bee
 _LAG_CONSTANTS = 4.0  # over shorter spans than this many time constants the correction shows the loop, not the crystal
 _MEMORY = 2048.0  # changes averaged per span: about a day and a half of slots
 _STEPS = 32
+_WEEK = 604_800.0
 
 
 class FrequencyHistory:
@@ -33,24 +34,28 @@ class FrequencyHistory:
     __slots__ = ("_counts", "_known", "_next_ns", "_slots", "_squares")
 
     def __init__(self) -> None:
-        self._slots: deque[float] = deque(maxlen=(1 << (_OCTAVES - 1)) + 1)
+        self._slots: deque[tuple[float, float]] = deque(maxlen=(1 << (_OCTAVES - 1)) + 1)
         self._squares = [0.0] * _OCTAVES
         self._counts = [0] * _OCTAVES
         self._next_ns: MonoNs | None = None
         self._known: list[tuple[float, float]] = []
 
-    def note(self, at_ns: MonoNs, frequency: float, time_constant: float) -> None:
-        """Note the correction (s/s) that is in force while tracking; only one in 64 s is kept."""
+    def note(self, at_ns: MonoNs, frequency: float, time_constant: float, temperature: float = 0.0, warmth: float = 0.0) -> None:
+        """Note the correction (s/s) that is in force while tracking; only one in 64 s is kept.
+
+        temperature (degrees) and warmth (s/s and degree): what the temperature explains of a change is left out.
+        """
         if self._next_ns is not None and at_ns < self._next_ns:
             return
         if self._next_ns is None or seconds(at_ns - self._next_ns) > _SLOT:
             self._slots.clear()  # after a gap the slots are no longer evenly spaced
         self._next_ns = MonoNs(at_ns + int(_SLOT * 1e9))
-        self._slots.append(frequency)
+        self._slots.append((frequency, temperature))
         for octave in range(_OCTAVES):
             span = 1 << octave
             if span < len(self._slots) and span * _SLOT >= _LAG_CONSTANTS * time_constant:
-                change = frequency - self._slots[-1 - span]
+                before, was = self._slots[-1 - span]
+                change = frequency - before - warmth * (temperature - was)
                 self._counts[octave] += 1
                 share = 1.0 / min(_MEMORY, self._counts[octave])
                 self._squares[octave] += (change * change - self._squares[octave]) * share
@@ -89,3 +94,17 @@ class FrequencyHistory:
         width = age / steps
         total = sum(self.rate(width * (i + 1), frequency_sigma) for i in range(steps)) * width
         return total, self.rate(age + 1.0, frequency_sigma)
+
+    def lasts(self, allowance: float, frequency_sigma: float) -> float | None:
+        """Seconds without samples until the error may have grown by an allowance (seconds); None where that is a week or more."""
+        if allowance <= 0.0:
+            return 0.0
+        low, high = 0.0, 1.0
+        while self.growth(high, frequency_sigma)[0] < allowance:
+            low, high = high, 2.0 * high
+            if low >= _WEEK:
+                return None
+        while high - low > max(1.0, 1e-3 * high):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.growth(middle, frequency_sigma)[0] < allowance else (low, middle)
+        return low

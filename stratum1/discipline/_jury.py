@@ -85,11 +85,15 @@ class Jury:
         for member in self._members:
             member.theta -= amount
 
-    def excuse(self, phase_variance: float, frequency_variance: float) -> None:
+    def shift(self, change: float) -> None:
+        """The frequency is higher by so much (s/s) from now on, for a known cause."""
         for member in self._members:
-            member.excuse(phase_variance, frequency_variance)
+            member.f += change
 
     def relax(self, share: float) -> None:
+        """See `Member.relax`."""
+        if share >= 1.0:
+            return
         for member in self._members:
             member.relax(share)
 

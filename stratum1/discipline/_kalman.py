@@ -71,8 +71,10 @@ class Kalman:
         self._doubting_ns: MonoNs | None = None
         self._at_ns: MonoNs | None = None
         """The instant up to which `_moved` counts."""
+        self._state_ns: MonoNs | None = None
+        """The instant that the belief belongs to."""
         self._sampled_ns: MonoNs | None = None
-        """The instant that the jury's state belongs to."""
+        """The instant of the last sample."""
         self._moved = 0.0
         """Seconds by which steering has moved our clock against the crystal since then."""
         self._in_force = 0.0
@@ -107,7 +109,7 @@ class Kalman:
 
     def collect(self, at_ns: MonoNs, offset: float, sigma: float) -> None:
         """See `Engine.collect`."""
-        self._sampled_ns = at_ns
+        self._sampled_ns = self._state_ns = at_ns
         self._at_ns = at_ns if self._at_ns is None else max(self._at_ns, at_ns)
         self._moved = self._in_force * seconds(self._at_ns - at_ns)  # nothing but the remembered frequency has been commanded yet
         self._window.add(at_ns, offset - self._now.theta, sigma)
@@ -140,6 +142,12 @@ class Kalman:
             phase=self._phase.value,
         )
 
+    def shift(self, at_ns: MonoNs, change: float) -> None:
+        """See `Engine.shift`."""
+        self._propagate(at_ns)
+        self._jury.shift(change)
+        self._now = replace(self._now, f=self._clamped(self._now.f + change))
+
     def stepped(self, seconds: float) -> None:
         """See `Engine.stepped`."""
         self._jury.step(seconds)
@@ -156,39 +164,52 @@ class Kalman:
 
     def _elapse(self, at_ns: MonoNs) -> float:
         """Bring the belief to the instant of a sample; how many seconds have passed since the sample before."""
+        before, self._sampled_ns = self._sampled_ns, at_ns
+        self._propagate(at_ns, before)
+        return seconds(at_ns - before) if before is not None else self._interval
+
+    def _propagate(self, at_ns: MonoNs, sampled_ns: MonoNs | None = None) -> None:
+        """Bring the belief to an instant. sampled_ns: of the last sample before it, where that is not the last of all."""
         self._advance(at_ns)
-        elapsed = seconds(at_ns - self._sampled_ns) if self._sampled_ns is not None else 0.0
-        self._sampled_ns = at_ns
-        frequency, phase = self._predicted_after(elapsed)
-        if self._phase is not _Phase.UNSET and elapsed <= _LONGEST:
-            if elapsed > _COAST * self._interval:
-                self._jury.relax(_COAST * self._interval / elapsed)
+        state_ns, since = self._state_ns, self._sampled_ns if sampled_ns is None else sampled_ns
+        if state_ns is None or since is None:
+            self._state_ns, self._moved = at_ns, 0.0
+            return
+        elapsed = seconds(at_ns - state_ns)
+        frequency, phase, driven = self._predicted_after(elapsed, seconds(state_ns - since))
+        if self._phase is not _Phase.UNSET and 0.0 < elapsed <= _LONGEST:
+            self._jury.relax(driven / elapsed)
             self._jury.predict(elapsed, self._moved)
             self._now = self._jury.consensus()
         else:
             self._now = replace(self._now, theta=phase, f=frequency)
-        self._moved = 0.0
-        return elapsed if elapsed else self._interval
+        self._state_ns, self._moved = at_ns, 0.0
 
     def _advance(self, at_ns: MonoNs) -> None:
         """Count what the command in force has moved since the last call."""
-        if self._sampled_ns is not None and self._at_ns is not None and at_ns > self._at_ns:
+        if self._state_ns is not None and self._at_ns is not None and at_ns > self._at_ns:
             self._moved += self._in_force * seconds(at_ns - self._at_ns)
         self._at_ns = at_ns if self._at_ns is None else max(self._at_ns, at_ns)
 
     def _predicted(self) -> tuple[float, float]:
         """Frequency and phase as of the last `_advance`."""
-        if self._at_ns is None or self._sampled_ns is None:
+        if self._at_ns is None or self._state_ns is None or self._sampled_ns is None:
             return self._now.f, self._now.theta
-        return self._predicted_after(seconds(self._at_ns - self._sampled_ns))
+        elapsed, quiet = seconds(self._at_ns - self._state_ns), seconds(self._state_ns - self._sampled_ns)
+        frequency, phase, _ = self._predicted_after(elapsed, quiet)
+        return frequency, phase
 
-    def _predicted_after(self, elapsed: float) -> tuple[float, float]:
-        """The drift goes on for some intervals only. What is commanded is the frequency of half an interval ahead: it has to last."""
-        now, coast = self._now, _COAST * self._interval
-        driven = min(elapsed, coast)
+    def _predicted_after(self, elapsed: float, quiet: float) -> tuple[float, float, float]:
+        """Frequency and phase so long after the belief's own instant, and for how long of that the drift went on.
+
+        quiet: seconds from the last sample to that instant; the drift goes on for some intervals of silence only. The frequency is that
+        of half an interval ahead, since a command has to last for one.
+        """
+        now = self._now
+        driven = max(0.0, min(elapsed, _COAST * self._interval - quiet))
         phase = now.theta + now.f * elapsed + now.d * driven * (elapsed - driven / 2) - self._moved
-        lead = min(self._interval / 2, coast - driven)
-        return self._clamped(now.f + now.d * (driven + lead)), phase
+        lead = max(0.0, min(self._interval / 2, _COAST * self._interval - quiet - elapsed))
+        return self._clamped(now.f + now.d * (driven + lead)), phase, driven
 
     def _conclude(self) -> Verdict:
         """Begin as soon as the window has a line: from there on the filters know best how certain its slope is."""

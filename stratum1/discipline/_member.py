@@ -82,11 +82,6 @@ class Member:
             self._p12 -= k2 * p01
             self._p22 = max(0.0, self._p22 - k2 * p02)
 
-    def excuse(self, phase_variance: float, frequency_variance: float) -> None:
-        """Know less from now on: add to the variances."""
-        self._p00 += phase_variance
-        self._p11 += frequency_variance
-
     def relax(self, share: float) -> None:
         """Keep this share of the drift: it is no guess for a time without samples."""
         self.d *= share

@@ -129,6 +129,11 @@ class PllFll:
             phase=self._phase.value,
         )
 
+    def shift(self, at_ns: MonoNs, change: float) -> None:
+        """See `Engine.shift`."""
+        self._advance(at_ns)
+        self._frequency = self._clamped(self._frequency + change)
+
     def stepped(self, seconds: float) -> None:
         """See `Engine.stepped`. Deviations are kept against the prediction, which moves with the clock."""
         self._offset -= seconds

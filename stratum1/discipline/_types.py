@@ -6,6 +6,8 @@ from typing import NamedTuple
 from stratum1.interchange import LockState, Steering
 from stratum1.timescale import MonoNs, UtcNs
 
+from ._crystal import CrystalMemory, Law
+
 __all__ = [
     "ENGINES",
     "UNKNOWN_BOUND",
@@ -61,11 +63,12 @@ class DisciplineSettings:
 
 @dataclass(frozen=True, slots=True)
 class DriftRecord:
-    """What the drift file holds: the correction and its standard uncertainty, s/s, and when it was saved."""
+    """What an earlier run has learned: the correction and its standard uncertainty, s/s, when it was saved, and what the crystal does."""
 
     frequency: float
     uncertainty: float
     saved: UtcNs
+    crystal: CrystalMemory | None = None
 
 
 class FrequencyEstimate(NamedTuple):
@@ -116,6 +119,9 @@ class DisciplineReport:
     wander: RMS change of the frequency per sample, s/s. spikes: samples outvoted as outliers; ignored: duplicates, and samples
     held back by the step policy.
     last_offset and last_sigma: of the last sample, seconds. learned: seconds over which the crystal's changes are known.
+    temperature: degrees Celsius, smoothed, None where no sensor tells; warmth: change of the correction with it, s/s and degree;
+    ageing: lasting change of the correction, s/s a second. age: seconds since the last sample that was used. lasts: seconds from now until
+    the bound passes holdover_limit if no sample comes any more, None where that is a week or more, or nothing is known yet.
     history: the last changes of state, oldest first.
     """
 
@@ -137,4 +143,9 @@ class DisciplineReport:
     last_offset: float | None
     last_sigma: float | None
     learned: float
+    temperature: float | None
+    warmth: Law
+    ageing: Law
+    age: float | None
+    lasts: float | None
     history: tuple[Transition, ...]
