@@ -32,7 +32,9 @@ from .secondhand import SecondHand
 from .server import ListenError, Server
 from .service import Notifier
 from .snapshot import (
+    crystal_status,
     discipline_status,
+    holdover_status,
     leap_status,
     lock_status,
     output_status,
@@ -167,6 +169,8 @@ class Daemon:
             lock=lock_status(report, state, now, keeper.unsteerable),
             time=time_status(report, state, keeper, self.config.clock.panic_limit),
             discipline=discipline_status(report),
+            crystal=crystal_status(report),
+            holdover=holdover_status(report, self.config.clock.holdover_limit),
             gnss=leading.gnss if leading else None,
             pps=leading.pps if leading else None,
             refclock=leading.refclock if leading else None,

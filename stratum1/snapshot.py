@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from math import isfinite
 
 from .config import Config, ReceiverConfig
 from .control import (
@@ -29,11 +30,13 @@ from .control import (
     TemperatureStatus,
     TimeStatus,
 )
+from .control.foresight import CrystalStatus, HoldoverStatus, LearnedLaw
 from .control.receiver import RadioStatus, ReceiverTold, SawtoothStatus, SurveyStatus
+from .discipline import DAY, Law
 from .gnss.events import FixMode
 from .gnss.serial_reader import LineState
 from .gnss.setup import SetupReport
-from .interchange import TimeState
+from .interchange import LockState, TimeState
 from .ntp import refid_text
 from .outputs import OutputReport
 from .pipeline import PipelineReport
@@ -63,7 +66,7 @@ __all__ = [
     "temperature_status",
 ]
 
-__all__ += ["discipline_status", "leap_status", "stability_status", "time_status"]
+__all__ += ["crystal_status", "discipline_status", "holdover_status", "leap_status", "stability_status", "time_status"]
 
 _ANSWERS = frozenset(ServerResponse) - {ServerResponse.IGNORE}
 
@@ -107,6 +110,26 @@ def leap_status(report: PipelineReport) -> LeapStatus:
     leaps = report.leaps
     witnesses = tuple(LeapWitness(each.witness, each.says, each.at, each.since, each.text) for each in leaps.witnesses)
     return LeapStatus(leaps.plan.witnesses if leaps.plan else (), leaps.origin, witnesses, leaps.alarms)
+
+
+def crystal_status(report: PipelineReport) -> CrystalStatus | None:
+    """What was learned of the crystal, None before the first sample."""
+    engine = report.discipline
+    if not engine.samples:
+        return None
+    warmth, ageing = _law(engine.warmth, 1e6), _law(engine.ageing, 1e6 * DAY)
+    return CrystalStatus(engine.frequency * 1e6, engine.frequency_sigma * 1e6, warmth, ageing, engine.learned)
+
+
+def holdover_status(report: PipelineReport, limit: float) -> HoldoverStatus:
+    """How long the time would stay good. limit: [clock] holdover-limit."""
+    engine = report.discipline
+    return HoldoverStatus(report.state is LockState.HOLDOVER, engine.age, limit, engine.lasts)
+
+
+def _law(law: Law, unit: float) -> LearnedLaw:
+    known = isfinite(law.sigma)
+    return LearnedLaw(law.value * unit if known else 0.0, law.sigma * unit if known else None, law.used)
 
 
 def discipline_status(report: PipelineReport) -> DisciplineStatus:

@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "config",
         "control",
+        "discipline",
         "gnss",
         "ntp",
         "outputs",

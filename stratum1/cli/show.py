@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from stratum1.control.foresight import HoldoverStatus, LearnedLaw
+from stratum1.control.foresight_words import holdover_text, law_text
 from stratum1.control.receiver_words import RECEIVER_TITLES, receiver_words, sawtooth_words, setup_words
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, from_rfc3339
@@ -89,6 +91,15 @@ def _time_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if discipline:
         lines.append(("Discipline", f"{discipline['engine']}, jitter {time_span(discipline['jitter'])}"))
+    if holdover := status["holdover"]:
+        lines.append(("Without reference", holdover_text(HoldoverStatus(**holdover))))
+    if crystal := status["crystal"]:
+        lines.append(
+            (
+                "Crystal",
+                f"{law_text(LearnedLaw(**crystal['warmth']), 'a degree')}; ageing {law_text(LearnedLaw(**crystal['ageing']), 'a day')}",
+            )
+        )
     if (temperature := status["temperature"]) and temperature["celsius"] is not None:
         lines.append(("Temperature", f"{temperature['celsius']:.1f} °C ({temperature['sensor']})"))
     return lines

@@ -15,6 +15,7 @@ from stratum1.timescale import UtcNs
 
 from ._hardware import SetupStatus, TemperatureStatus, setup_alarms
 from .chosen import SelectionStatus
+from .foresight import CrystalStatus, HoldoverStatus
 from .receiver import ReceiverTold, SawtoothStatus
 from .watched import StabilityStatus
 
@@ -331,6 +332,8 @@ class Status:
     selection: SelectionStatus | None = None
     build_commit: str = ""
     build_date: str = ""
+    crystal: CrystalStatus | None = None
+    holdover: HoldoverStatus | None = None
 
 
 class StatusSource(Protocol):

@@ -1,6 +1,6 @@
 """Samples to steering: the servo engine, step policy, lock states, and the error bound. Pure; knows samples only."""
 
-from ._crystal import CrystalMemory, Law
+from ._crystal import DAY, CrystalMemory, Law
 from ._discipline import Discipline
 from ._engine import Engine, Estimate, Verdict
 from ._lock import TRANSITIONS, LockEvent, lock_table
@@ -17,6 +17,7 @@ from ._types import (
 )
 
 __all__ = [
+    "DAY",
     "ENGINES",
     "TRANSITIONS",
     "UNKNOWN_BOUND",

@@ -11,7 +11,6 @@ from stratum1.timescale import MonoNs, seconds
 from ._crystal import CrystalMemory
 from ._engine import Engine, Estimate, Verdict
 from ._foresight import Foresight
-from ._holdover import COVERAGE
 from ._kalman import Kalman
 from ._lock import LockEvent, LockMachine
 from ._pll import PllFll
@@ -23,6 +22,7 @@ __all__ = ["Discipline"]
 _LARGEST = 1e11  # s; offsets beyond 3,000 years are cut to it, so that their squares stay far from overflow
 _SIGMAS = (1e-9, 1e6)  # s; stated sigmas are kept within
 _LOCK_SAMPLES = 5
+_SPREAD = 5.0  # standard deviations of the estimate: its law is learned too, and a day has 86,400 seconds
 _STRAYS = 3  # so many outvoted samples in a row enter the bound: by then it may be us who are wrong
 _NOISIER = 10.0  # a jitter this many times the stated sigma says that something is wrong with the samples
 _SILENT = 3.0  # intervals without a sample, after which the crystal is led by what is known of it
@@ -240,7 +240,7 @@ class Discipline:
             self._acquired_ns = at_ns
         estimate = self._engine.estimate()
         root = min(_LARGEST, abs(sample.root_dispersion) + (abs(sample.delay) + abs(sample.root_delay)) / 2)
-        spread = abs(estimate.lag) + COVERAGE * estimate.sigma + root
+        spread = abs(estimate.lag) + _SPREAD * estimate.sigma + root
         self._anchor = _Anchor(at_ns, spread, estimate.frequency_sigma, self._foresight.temperature(at_ns))
         self._led = 0.0
         if self._panic is None:

@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, State
 from prometheus_client.metrics_core import Metric
 
 from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, ServerStatus, SetupStatus, Status, TemperatureStatus, alarms
+from stratum1.control.foresight import LearnedLaw
 from stratum1.control.words import SETUP_WORDS
 from stratum1.interchange import LockState
 from stratum1.timescale import NS, UtcNs
@@ -36,6 +37,7 @@ def stratum1_families(status: Status) -> Iterator[Metric]:
     """Everything beyond ntpd-rs's names. A part that is not configured has its families without series."""
     yield from _lock(status)
     yield from _clock(status)
+    yield from _foresight(status)
     yield from _temperature(status.temperature) if status.temperature else ()
     yield from _leap(status)
     yield from _gnss(status.gnss) if status.gnss else ()
@@ -87,6 +89,37 @@ def _clock(status: Status) -> Iterator[Metric]:
         "Time constant of the discipline, seconds",
         discipline.time_constant if discipline else None,
     )
+
+
+def _foresight(status: Status) -> Iterator[Metric]:
+    crystal, holdover = status.crystal, status.holdover
+    warmth, ageing = (crystal.warmth, crystal.ageing) if crystal else (None, None)
+    per_degree = "Change of the frequency correction with temperature, seconds per second and degree Celsius"
+    yield gauge("stratum1_temperature_coefficient_ratio", per_degree, _parts(warmth, warmth.value if warmth else None))
+    yield gauge(
+        "stratum1_temperature_coefficient_sigma_ratio", "Its standard uncertainty", _parts(warmth, warmth.sigma if warmth else None)
+    )
+    yield gauge(
+        "stratum1_ageing_ratio",
+        "Lasting change of the frequency correction in a day, seconds per second",
+        _parts(ageing, ageing.value if ageing else None),
+    )
+    yield gauge("stratum1_ageing_sigma_ratio", "Its standard uncertainty", _parts(ageing, ageing.sigma if ageing else None))
+    yield gauge("stratum1_holdover_age_seconds", "Seconds since the last sample that was used", holdover.age if holdover else None)
+    yield gauge(
+        "stratum1_holdover_limit_seconds",
+        "Error bound at which the time is no longer claimed to be known",
+        holdover.limit if holdover else None,
+    )
+    yield gauge(
+        "stratum1_holdover_remaining_seconds",
+        "Seconds until the error bound would reach the limit without any more samples; NaN for a week or more, and while nothing is known",
+        holdover.remaining if holdover else None,
+    )
+
+
+def _parts(law: LearnedLaw | None, value: float | None) -> float | None:
+    return None if law is None or law.sigma is None or value is None else value * 1e-6
 
 
 def _temperature(temperature: TemperatureStatus) -> Iterator[Metric]:

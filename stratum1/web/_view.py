@@ -20,6 +20,7 @@ from stratum1.control import (
     TemperatureStatus,
     alarms,
 )
+from stratum1.control.foresight_words import holdover_text, law_text
 from stratum1.control.receiver_words import receiver_words, sawtooth_words, setup_words
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
@@ -131,6 +132,9 @@ def _time(status: Status) -> dict[str, str]:
         "engine": _NONE if discipline is None else f"{discipline.engine}, time constant {duration(discipline.time_constant)}",
         "jitter": time_span(discipline.jitter if discipline else None),
         "wander": parts_per(discipline.wander_ppm if discipline else None).removeprefix("+"),
+        "holdover": holdover_text(status.holdover),
+        "warmth": law_text(status.crystal.warmth if status.crystal else None, "a degree"),
+        "ageing": law_text(status.crystal.ageing if status.crystal else None, "a day"),
         "tai": _NONE if time.tai_offset is None else f"{time.tai_offset} s",
         "next-leap": "none known" if leap is None else f"{'inserted' if leap.sign > 0 else 'deleted'} right before {_moment(leap.at)}",
         "leap-file": _leap_file(status),

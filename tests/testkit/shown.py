@@ -32,6 +32,7 @@ from stratum1.control import (
     TemperatureStatus,
     TimeStatus,
 )
+from stratum1.control.foresight import CrystalStatus, HoldoverStatus, LearnedLaw
 from stratum1.gnss.events import Dop, FixMode, Position, Satellite
 from stratum1.interchange import Leap, LockState
 from stratum1.timescale import NS, UtcNs, from_rfc3339
@@ -114,7 +115,9 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
             accumulated_steps=0.1,
             step_limit=1000.0,
         ),
-        discipline=DisciplineStatus("pll-fll", 64.0, 61e-9, 0.0003),
+        discipline=DisciplineStatus("kalman", 23.0, 61e-9, 0.0003),
+        crystal=CrystalStatus(12.3, 0.002, LearnedLaw(-0.099, 0.002, used=True), LearnedLaw(0.0003, 0.002, used=False), 4096.0),
+        holdover=HoldoverStatus(active=False, age=0.4, limit=1e-3, remaining=4321.0),
         gnss=GnssStatus(
             line=LineStatus(True, "/dev/ttyAMA0", 9600, ""),
             mode=FixMode.THREE_D,
