@@ -26,11 +26,11 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
 
     below: the file's own configuration, whose ports are kept where anybody may open them (else 11000 is added).
     """
-    listeners = ["127.0.0.1:11123"]
+    listeners = [{"listen": "127.0.0.1:11123"}]
     if Path("/proc/net/if_inet6").exists():  # a host without IPv6 has no ::1
-        listeners.append("[::1]:11123")
+        listeners.append({"listen": "[::1]:11123"})
     if below is not None:
-        listeners = [_on_loopback(each.listen) for each in below.server]
+        listeners = [{"listen": _on_loopback(each.listen), "smear": each.smear} for each in below.server]
     return {
         "receiver": {
             "device": "simulated",
@@ -46,7 +46,7 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
         },
         "another-receiver": [],  # nor is its time that of another one
         "clock": {"control": "virtual", "state-directory": str(directory), "minimum-agreeing-sources": 1},
-        "server": [{"listen": listen} for listen in listeners],
+        "server": listeners,
         "web": {"listen": _on_loopback(below.web.listen) if below is not None else "127.0.0.1:8080"},
         "control": {"socket": str(directory / "control.sock")},
     }

@@ -1,10 +1,12 @@
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratum1.config import Config, ConfigError, json_schema, parse_config, render_toml, split_address
+from stratum1.settings import simulation_overrides
 
 # The [[source]] tables of a live ntpd-rs server, as they are.
 NTPD_RS = """
@@ -230,3 +232,17 @@ def _reads_or_refuses(text: str, overrides: dict[str, object]) -> bool:
     except ConfigError as error:
         return all(line.startswith("f: ") for line in str(error).splitlines())
     return bool(tomllib.loads(render_toml(config)))
+
+
+def test_a_simulated_run_keeps_how_listeners_smear(tmp_path: Path) -> None:
+    below = parse_config('[[server]]\nlisten = "127.0.0.1:123"\nsmear = "cosine"\n', "x.toml")
+    config = parse_config("", "x.toml", simulation_overrides(tmp_path, below))
+    assert [(each.listen, each.smear) for each in config.server] == [("127.0.0.1:11123", "cosine")]
+
+
+@pytest.mark.parametrize("url", ["http://example.org/list", "ftp://example.org/list", "https://", "example.org", "https://a b/"])
+def test_a_list_of_leap_seconds_is_fetched_over_https_only(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"leap-seconds-url.*https"):
+        parse_config(f'[clock]\nleap-seconds-url = "{url}"\n', "x.toml")
+    for good in ("https://hpiers.obspm.fr/iers/bul/bulc/ntp/leap-seconds.list", "http://127.0.0.1:8000/list"):
+        assert parse_config(f'[clock]\nleap-seconds-url = "{good}"\n', "x.toml").clock.leap_seconds_url == good
