@@ -241,7 +241,7 @@ class Pipeline:
         self._now = Reading(measured.at_ns, clock_ns)
         counted = self._counted(self._now)
         sample = self._selection.observe(measured, counted.clock_ns, self._own(measured.at_ns), reach, poll)
-        if sample is None:
+        if sample is None or (sample.stratum and not self.settings.servers_steer):
             return Output()
         if self._leapt_ns:
             sample = replace(sample, reference_time=UtcNs(clock_ns + round(sample.offset * NS)))

@@ -22,6 +22,7 @@ class PipelineSettings:
 
     refclock: of the first receiver; more: of the others. floor: no date before it is believed, None to take dates as sent.
     repair: move such dates by multiples of 1024 weeks. selection: options of receivers and servers, by their names.
+    servers_steer: whether servers take over where no reference clock can be used; else they only witness.
     Raises ValueError where two receivers have the same name.
     """
 
@@ -31,6 +32,7 @@ class PipelineSettings:
     repair: bool = True
     more: tuple[RefClockSettings, ...] = ()
     selection: SelectionSettings = field(default_factory=SelectionSettings)
+    servers_steer: bool = True
 
     def __post_init__(self) -> None:
         names = [each.name for each in self.receivers]

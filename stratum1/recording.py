@@ -169,6 +169,7 @@ def _header(document: Any) -> Header:
             refclock=_refclock(_table(settings, "refclock")),
             floor=floor,
             repair=_value(settings["repair"], bool, "repair"),
+            servers_steer=_value(settings["servers_steer"], bool, "servers_steer"),
             selection=_selection(_table(settings, "selection")),
             more=tuple(_refclock(_object(each, "more")) for each in settings["more"]),
         ),

@@ -77,7 +77,15 @@ def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSetti
     first, *more = (
         _refclock(name, each, delays, not number) for number, (name, each) in enumerate(zip(names, config.receivers, strict=True))
     )
-    return PipelineSettings(discipline, first, build_date(), config.receiver.rollover_repair, more=tuple(more), selection=selection)
+    return PipelineSettings(
+        discipline,
+        first,
+        build_date(),
+        config.receiver.rollover_repair,
+        more=tuple(more),
+        selection=selection,
+        servers_steer=clock.after_holdover == "sources",
+    )
 
 
 def _refclock(name: str, receiver: ReceiverConfig, delays: dict[str, float], is_first: bool) -> RefClockSettings:

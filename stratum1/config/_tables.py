@@ -83,6 +83,11 @@ class ClockConfig(Model):
         "kalman", description='"kalman" tunes itself to crystal and pulse; "pll-fll" is the loop of RFC 5905'
     )
     state_directory: File = Field("/var/lib/stratum1", description="drift file, learned delays, last known time")
+    after_holdover: Literal["sources", "silence"] = Field(
+        "sources",
+        description='where no receiver can be used and our own bound is no longer the better one: "sources" follows the [[source]] servers '
+        '(stratum n + 1), "silence" never does; without any that can be believed we say that we do not know the time (leap 3)',
+    )
     holdover_limit: Number = Field(1e-3, gt=0, le=16, description="seconds of error bound at which we stop claiming to know the time")
     step_threshold: Number = Field(0.128, gt=0, le=10, description="seconds of offset above which the clock is stepped, not slewed")
     panic_limit: Number = Field(1000.0, gt=0, description="seconds of offset above which a step after the first lock is refused")
