@@ -16,11 +16,11 @@ import structlog
 from . import __version__
 from .clock import ClockError, ClockSetWatch
 from .config import Config, ConfigError
-from .control.http import Actions, ControlServer, make_control_app
+from .control.http import ActionRefusedError, Actions, ControlServer, make_control_app
 from .control.model import EventRecord, Status
 from .control.series import RecentSeries, SeriesPoint
 from .handout import Handout
-from .inputs import EnvironmentInput, LeapListInput
+from .inputs import EnvironmentInput, LeapListInput, TrustInput
 from .interchange import Environment, KernelClockId
 from .logs import configure
 from .pipeline import Note, Pipeline
@@ -35,6 +35,7 @@ from .snapshot import (
     crystal_status,
     discipline_status,
     holdover_status,
+    integrity_status,
     leap_status,
     lock_status,
     output_status,
@@ -179,6 +180,7 @@ class Daemon:
             server=server_status(self._server, state),
             sources=source_status(self.config),
             stability=stability_status(report),
+            integrity=integrity_status(report, state, now) if receivers else (),
             outputs=output_status(self._outputs.reports()),
             events=tuple(self._events),
             leaps=leap_status(report),
@@ -209,6 +211,13 @@ class Daemon:
         header = Header(pipeline.learned_settings, self.keeper.clock.limits, pipeline.drift(), self._leap_watch.table, whole=False)
         async for chunk in self._recorder.stream(lambda: header):
             yield chunk
+
+    def _trust(self) -> str:
+        """The owner vouches for the receivers."""
+        if not self.config.receivers:
+            raise ActionRefusedError("no receiver is configured: there is nothing to trust")
+        self.keeper.feed(TrustInput(self.keeper.clock.reading().at_ns))
+        return "the receivers are believed; what was learned of them is learned anew"
 
     @property
     def _is_simulated(self) -> bool:
@@ -287,7 +296,7 @@ class Daemon:
         def report(kind: str, text: str) -> None:
             self._note(Note(raw_now(), kind, True, text))
 
-        actions = Actions(self.reload, self.recording, self._receivers.plugs())
+        actions = Actions(self.reload, self.recording, self._receivers.plugs(), self._trust)
         self._listeners = [ControlServer(make_control_app(self, self.series, actions), self.config.control.socket, report)]
         if self.config.web.enabled:
             app = make_app(self, self.series, show_position=self.config.web.show_position)

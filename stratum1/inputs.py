@@ -22,6 +22,7 @@ __all__ = [
     "SampleInput",
     "SerialInput",
     "TickInput",
+    "TrustInput",
 ]
 
 
@@ -119,6 +120,13 @@ class SampleInput:
     poll: int = 6
 
 
+@dataclass(frozen=True, slots=True)
+class TrustInput:
+    """The owner vouches for the reference clocks: whatever spoke against them is no evidence."""
+
+    at_ns: MonoNs
+
+
 Input = (
     SerialInput
     | LineInput
@@ -130,4 +138,5 @@ Input = (
     | LeapStepInput
     | EnvironmentInput
     | SampleInput
+    | TrustInput
 )

@@ -4,7 +4,7 @@ The daemon, the simulator and a replayed recording all run this; they differ onl
 becomes of the steering.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -23,12 +23,14 @@ from .inputs import (
     SampleInput,
     SerialInput,
     TickInput,
+    TrustInput,
 )
+from .integrity import Standing
 from .interchange import Leap, LeapPlan, LockState, Reading, ReferenceHealth, Sample, Steering, TimeState
 from .interchange import Mapping as ClockMapping
 from .leaps import LeapJudge, believed_until, kernel_offset, leap_bits
 from .pipeline_values import Note, Output, PipelineReport, PipelineSettings, joined
-from .reference import Reference
+from .reference import INTEGRITY, Reference, ReferenceReport
 from .selection import Own, Selection, SelectionReport, Watch
 from .timescale import NS, LeapTable, MonoNs, UtcNs
 
@@ -53,7 +55,9 @@ class Pipeline:
         self._leapt_ns = 0
         self._in_force = Steering(drift.frequency if drift else 0.0)
         self._references = tuple(
-            Reference(receiver, settings.floor, settings.repair, leaps, partial(self._leaps.hear, number))
+            Reference(
+                receiver, settings.floor, settings.repair, leaps, of_leaps=partial(self._leaps.hear, number), integrity=settings.integrity
+            )
             for number, receiver in enumerate(settings.receivers)
         )
         self._selection = Selection(settings.selection, (reference.name for reference in self._references))
@@ -80,7 +84,11 @@ class Pipeline:
                 output = self._tick(event.reading)
             case EnvironmentInput():
                 self._discipline.environment(event.environment)
+                for reference in self._references:
+                    reference.environment(event.environment)
                 output = Output()
+            case TrustInput():
+                output = self._trust(event.at_ns)
             case DisturbedInput():
                 output = self._disturbed(event)
             case LeapListInput():
@@ -109,7 +117,7 @@ class Pipeline:
             root_delay=source.delay + source.root_delay if source else 0.0,
             error_bound=self._bound(now.at_ns),
             bound_at=now.clock_ns,
-            bound_rate=decision.bound_rate if decision else 15e-6,
+            bound_rate=decision.bound_rate + self._misled(now.at_ns)[1] if decision else 15e-6,
             reference_time=source.reference_time if source else UtcNs(0),
             valid_until=believed_until(plan, now.clock_ns, _VALID),
             realtime=realtime,
@@ -166,7 +174,7 @@ class Pipeline:
         return PipelineReport(
             state=self._decision.state if self._decision else LockState.COLD,
             since=self._state_since,
-            reason=self._state_reason,
+            reason=self._why(receivers),
             decision=self._decision,
             fix=first.fix,
             satellites=first.satellites,
@@ -180,6 +188,12 @@ class Pipeline:
             receivers=receivers,
             selection=selection,
         )
+
+    def _why(self, receivers: Iterable[ReferenceReport]) -> str:
+        """The reason of the state; where a receiver is refused it's that, whatever was seen of it first."""
+        refusal = next((each.integrity.reason for each in receivers if each.integrity.reason), "")
+        locked = self._decision is not None and self._decision.state is LockState.LOCKED
+        return refusal if refusal and not locked else self._state_reason
 
     def _receiver(self, event: SerialInput | LineInput | GnssInput | EdgeInput) -> Output:
         if not 0 <= event.receiver < len(self._references):
@@ -204,7 +218,8 @@ class Pipeline:
         notes: list[Note] = []
         for each in found:
             if isinstance(each, Health):
-                notes.append(Note(each.at_ns, "receiver", each.alarm, each.text))
+                kind = INTEGRITY if each.kind == INTEGRITY else "receiver"
+                notes.append(Note(each.at_ns, kind, each.alarm, each.text))
                 continue
             output = joined(output, self._observe(each))
             if output.steering is not None and output.steering.step:  # the rest was read off the clock as it was before
@@ -217,6 +232,11 @@ class Pipeline:
         if early and self._selection.has_one and not self._samples:
             self._discipline.collect(early)
         return self._observe(sample)
+
+    def _trust(self, at_ns: MonoNs) -> Output:
+        """The owner vouches for every receiver."""
+        done = [(reference.name, reference.trust(at_ns)) for reference in self._references]
+        return Output(notes=tuple(Note(at_ns, INTEGRITY, False, f"{name}: {text}") for name, text in done))
 
     def _disturbed(self, event: DisturbedInput) -> Output:
         self._forget_stamps(event.at_ns)
@@ -235,6 +255,9 @@ class Pipeline:
         self._leaps.sample(sample)
         if self._leaps.pausing(event.clock_ns, _LEAP_PAUSE):
             return Output()
+        if self.settings.selection.trusts(sample.source):
+            for reference in self._references:
+                reference.compare(sample)
         return self._select(sample, event.clock_ns, event.reach, event.poll)
 
     def _select(self, measured: Sample, clock_ns: UtcNs, reach: int = 0xFF, poll: int = 0) -> Output:
@@ -278,7 +301,14 @@ class Pipeline:
         """What our error stays below now, seconds."""
         if self._decision is None:
             return UNKNOWN_BOUND
-        return self._decision.error_bound + self._decision.bound_rate * max(0.0, (at_ns - self._decided_at) / NS)
+        own = self._decision.error_bound + self._decision.bound_rate * max(0.0, (at_ns - self._decided_at) / NS)
+        return own + self._misled(at_ns)[0]
+
+    def _misled(self, at_ns: MonoNs) -> tuple[float, float]:
+        """What receivers that turned out false may have done to our clock; nothing any more once servers steer it."""
+        if self._last_sample is None or self._last_sample.stratum:
+            return 0.0, 0.0
+        return max(reference.misled(at_ns) for reference in self._references)
 
     def _own(self, at_ns: MonoNs) -> Own:
         """Our clock as a witness of the selection."""
@@ -296,7 +326,7 @@ class Pipeline:
         self._decision = decision
         self._decided_at = at_ns
         for reference in self._references:
-            reference.decided(decision.state)
+            reference.decided(Standing(at_ns, decision.state, decision.error_bound, decision.bound_rate))
         notes = [self._transition(t) for t in decision.transitions]
         steering = decision.steering
         self._in_force = replace(steering, step=0.0) if steering is not None else self._in_force

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from .discipline import Decision, DisciplineReport, DisciplineSettings
 from .gnss import Counters as GnssCounters
 from .gnss.events import Fix, Health, Satellite
+from .integrity import IntegritySettings
 from .interchange import LockState, Steering
 from .leaps import LeapReport
 from .refclock import RefClockReport, RefClockSettings
@@ -23,6 +24,7 @@ class PipelineSettings:
     refclock: of the first receiver; more: of the others. floor: no date before it is believed, None to take dates as sent.
     repair: move such dates by multiples of 1024 weeks. selection: options of receivers and servers, by their names.
     servers_steer: whether servers take over where no reference clock can be used; else they only witness.
+    integrity: what it takes to refuse a receiver.
     Raises ValueError where two receivers have the same name.
     """
 
@@ -33,6 +35,7 @@ class PipelineSettings:
     more: tuple[RefClockSettings, ...] = ()
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     servers_steer: bool = True
+    integrity: IntegritySettings = field(default_factory=IntegritySettings)
 
     def __post_init__(self) -> None:
         names = [each.name for each in self.receivers]

@@ -1,6 +1,6 @@
 """A recording: the pipeline's inputs and what it made of them, one JSON array a line, after a header that holds its settings.
 
-Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance,
+Kinds of line: s serial bytes, l line state, g decoded events (never written by the daemon), e edge, t tick, d disturbance, i owner's word,
 v temperature, m finished measurement against a server, y list of leap seconds, p leap second made by our clock; o is the output that
 the input before it led to. Lines of a receiver other than the first end with its number. Pure: text in, values out; nothing is believed
 unchecked, since recordings come with bug reports from strangers.
@@ -28,7 +28,9 @@ from .inputs import (
     SampleInput,
     SerialInput,
     TickInput,
+    TrustInput,
 )
+from .integrity import IntegritySettings
 from .interchange import Environment, KernelClockId, Leap, Reading, Sample, Steering
 from .pipeline import PipelineSettings
 from .pps.events import Edge, EdgeKind
@@ -105,6 +107,8 @@ def encode_input(event: Input) -> str:
             ]
         case TickInput():
             row = ["t", event.reading.at_ns, event.reading.clock_ns]
+        case TrustInput():
+            row = ["i", event.at_ns]
         case DisturbedInput():
             row = ["d", event.at_ns, event.offset]
         case EnvironmentInput():
@@ -171,6 +175,7 @@ def _header(document: Any) -> Header:
             repair=_value(settings["repair"], bool, "repair"),
             servers_steer=_value(settings["servers_steer"], bool, "servers_steer"),
             selection=_selection(_table(settings, "selection")),
+            integrity=IntegritySettings(**_fields(IntegritySettings, _table(settings, "integrity"), "integrity")),
             more=tuple(_refclock(_object(each, "more")) for each in settings["more"]),
         ),
         limits=_limits(_table(document, "limits")),
@@ -243,13 +248,11 @@ def _value(value: Any, kind: Any, name: str) -> Any:
 def _row(row: Any) -> Input | RecordedOutput:
     if not isinstance(row, list) or not row:
         raise ValueError("expected a JSON array")
-    if row[0] in ("s", "l", "e", "y", "p"):
-        return _from_receiver(row) if row[0] in ("s", "l", "e") else _of_leaps(row)
+    if row[0] in ("s", "l", "e", "y", "p", "d", "i"):
+        return _from_receiver(row) if row[0] in ("s", "l", "e") else _from_owner(row) if row[0] in ("d", "i") else _of_leaps(row)
     match row:
         case ["t", at, clock]:
             return TickInput(_reading(at, clock))
-        case ["d", at, offset]:
-            return DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
         case ["v", at, temperature]:
             return EnvironmentInput(Environment(MonoNs(_whole(at, "at")), _finite(temperature, "temperature")))
         case ["m", clock, reach, poll, dict(table)]:
@@ -274,6 +277,15 @@ def _from_receiver(row: list[Any]) -> Input:
                 missed=_whole(missed, "missed"),
             )
             return EdgeInput(_reading(at, clock), edge, _receiver(number))
+    raise _unknown(row)
+
+
+def _from_owner(row: list[Any]) -> Input:
+    match row:
+        case ["d", at, offset]:
+            return DisturbedInput(MonoNs(_whole(at, "at")), _finite(offset, "offset"))
+        case ["i", at]:
+            return TrustInput(MonoNs(_whole(at, "at")))
     raise _unknown(row)
 
 

@@ -1,18 +1,22 @@
 """One receiver as the pipeline sees it: its decoder and its reference clock, bytes and edges in, samples and notes out."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .gnss import Counters as GnssCounters
 from .gnss import GnssDecoder
 from .gnss.events import Authenticity, Event, Fix, Health, LeapNotice, RadioPath, Satellite, Sky, Survey
 from .inputs import EdgeInput, LineInput, SerialInput
-from .interchange import LockState, Reading, ReferenceHealth, Sample
+from .integrity import Guard, IntegrityReport, IntegritySettings, Standing
+from .interchange import Environment, LockState, Reading, ReferenceHealth, Sample
 from .refclock import RefClock, RefClockReport, RefClockSettings
 from .stability import StabilityReport, StabilityWatch
 from .timescale import LeapTable, MonoNs, UtcNs
 
-__all__ = ["Reference", "ReferenceReport"]
+__all__ = ["INTEGRITY", "Reference", "ReferenceReport"]
+
+INTEGRITY = "integrity"
+"""Kind of the `Health` that says that a receiver is refused, or believed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class ReferenceReport:
     gnss: GnssCounters
     health: Mapping[str, Health]
     stability: StabilityReport | None
+    integrity: IntegrityReport
     survey: Survey | None = None
     radio: tuple[RadioPath, ...] = ()
     authenticity: Authenticity | None = None
@@ -43,13 +48,16 @@ class Reference:
         floor: UtcNs | None,
         repair: bool,
         leaps: LeapTable | None,
+        *,
         of_leaps: Callable[[Fix | LeapNotice, bool], None],
+        integrity: IntegritySettings | None = None,
     ) -> None:
         """floor, repair: of dates, as in `PipelineSettings`. of_leaps: told what it says of leap seconds, and whether to trust it."""
         self.name = settings.name
         self._of_leaps = of_leaps
         self._decoder = GnssDecoder(floor, repair, settings.protocol)
         self._refclock = RefClock(settings, leaps)
+        self._guard = Guard(integrity or IntegritySettings())
         self._fix: Fix | None = None
         self._sky: Sky | None = None
         self._survey: Survey | None = None
@@ -65,7 +73,11 @@ class Reference:
 
     def poll(self, reading: Reading) -> Iterator[Sample | Health]:
         """The second hand: what the decoder had held back until now."""
-        return self.events(self._decoder.poll(reading.at_ns), reading)
+        yield from self.events(self._decoder.poll(reading.at_ns), reading)
+        self._guard.tick(reading.at_ns)
+        for at_ns, alarm, text in self._guard.told():
+            self._health[INTEGRITY] = Health(at_ns, INTEGRITY, alarm, text)
+            yield self._health[INTEGRITY]
 
     def events(self, events: list[Event], reading: Reading) -> Iterator[Sample | Health]:
         """Decoded events; `reading` is both clocks at their arrival. Yields samples, and each `Health` that says something new."""
@@ -84,8 +96,9 @@ class Reference:
                 self._health[event.kind] = event
                 if before is None or (before.alarm, before.text) != (event.alarm, event.text):
                     yield event
+            self._guard.gnss(event)
             sample = self._refclock.gnss(event, Reading(event.at_ns, UtcNs(reading.clock_ns - (reading.at_ns - event.at_ns))))
-            if sample is not None:
+            if sample is not None and self._guard.sentence(sample):
                 yield sample
 
     def _keep(self, event: Survey | RadioPath | Authenticity) -> None:
@@ -97,19 +110,43 @@ class Reference:
             self._authenticity = event
 
     def edge(self, event: EdgeInput) -> Sample | None:
-        """An edge of the pulse."""
+        """An edge of the pulse: the sample that may steer, None for none."""
         sample = self._refclock.edge(event.edge, event.reading)
-        if sample is not None and self._stability is not None:
+        if sample is None:
+            return None
+        if self._stability is not None:
             self._stability.observe(sample, self._locked)
-        return sample
+        if not self._guard.pulse(sample):
+            return None
+        disputed = self._guard.disputed(sample.at_ns)
+        return replace(sample, root_dispersion=sample.root_dispersion + disputed) if disputed else sample
 
     def early(self) -> tuple[Sample, ...]:
-        """See `RefClock.early`."""
-        return self._refclock.early()
+        """See `RefClock.early`; nothing of a receiver that is refused."""
+        early = self._refclock.early()
+        return () if self._guard.refusal else early
 
-    def decided(self, state: LockState) -> None:
-        """What has become of our clock since the last call."""
-        self._locked = state is LockState.LOCKED
+    def decided(self, standing: Standing) -> None:
+        """What is claimed of our clock from now on."""
+        self._locked = standing.state is LockState.LOCKED
+        self._guard.standing(standing)
+
+    def environment(self, environment: Environment) -> None:
+        """The temperature of now: what it explains is no evidence."""
+        self._guard.environment(environment)
+
+    def compare(self, sample: Sample) -> None:
+        """What a trusted server says of our clock, to be held against what this receiver says."""
+        uncertainty = abs(sample.delay + sample.root_delay) / 2 + abs(sample.root_dispersion) + 4 * abs(sample.sigma)
+        self._guard.compare(sample.source, sample.at_ns, sample.offset, uncertainty)
+
+    def misled(self, at_ns: MonoNs) -> tuple[float, float]:
+        """What an attack may have done to our clock before it was found out: seconds, and seconds a second."""
+        return self._guard.misled(at_ns)
+
+    def trust(self, at_ns: MonoNs) -> str:
+        """The owner vouches for it. Returns what was done."""
+        return self._guard.trust(at_ns)
 
     def line(self, event: LineInput) -> None:
         """The serial line was opened or lost."""
@@ -127,12 +164,14 @@ class Reference:
     def clock_stepped(self, at_ns: MonoNs) -> None:
         """Our clock was stepped, by whomever: what was stamped by then is of another clock."""
         self._refclock.clock_stepped(at_ns)
+        self._guard.clock_stepped()
         if self._stability is not None:
             self._stability.clock_stepped()
 
     def health(self, at_ns: MonoNs) -> ReferenceHealth:
         """Whether it can be used at a raw time, and if not, why."""
-        return self._refclock.health(at_ns)
+        health = self._refclock.health(at_ns)
+        return replace(health, usable=False, reason=self._guard.refusal) if self._guard.refusal else health
 
     def delays(self) -> dict[str, float]:
         """Learned serial delays, seconds by kind of sentence."""
@@ -147,6 +186,7 @@ class Reference:
             refclock=self._refclock.report(at_ns),
             gnss=self._decoder.counters,
             health=dict(self._health),
+            integrity=self._guard.report(),
             stability=self._stability.report() if self._stability is not None else None,
             survey=self._survey,
             radio=tuple(self._radio[block] for block in sorted(self._radio)),

@@ -16,6 +16,7 @@ from .inputs import (
     SampleInput,
     SerialInput,
     TickInput,
+    TrustInput,
 )
 from .interchange import Steering
 from .pipeline import Note, Pipeline, PipelineReport
@@ -35,6 +36,7 @@ _NAMES: dict[type, str] = {
     SampleInput: "sample",
     LeapListInput: "leap-list",
     LeapStepInput: "leap-step",
+    TrustInput: "trust",
 }
 
 
@@ -84,7 +86,7 @@ def replay_lines(lines: Iterable[str]) -> Replayed:
 
 def _instant(entry: Input) -> MonoNs:
     match entry:
-        case LineInput() | DisturbedInput() | LeapListInput() | LeapStepInput():
+        case LineInput() | DisturbedInput() | TrustInput() | LeapListInput() | LeapStepInput():
             return entry.at_ns
         case EnvironmentInput():
             return entry.environment.at_ns

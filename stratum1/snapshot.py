@@ -8,7 +8,9 @@ from .config import Config, ReceiverConfig
 from .control import (
     DisciplineStatus,
     EventRecord,
+    EvidenceStatus,
     GnssStatus,
+    IntegrityStatus,
     LeapStatus,
     LeapWitness,
     LineStatus,
@@ -36,6 +38,7 @@ from .discipline import DAY, Law
 from .gnss.events import FixMode
 from .gnss.serial_reader import LineState
 from .gnss.setup import SetupReport
+from .integrity import IntegrityReport
 from .interchange import LockState, TimeState
 from .ntp import refid_text
 from .outputs import OutputReport
@@ -66,7 +69,7 @@ __all__ = [
     "temperature_status",
 ]
 
-__all__ += ["crystal_status", "discipline_status", "holdover_status", "leap_status", "stability_status", "time_status"]
+__all__ += ["crystal_status", "discipline_status", "holdover_status", "integrity_status", "leap_status", "stability_status", "time_status"]
 
 _ANSWERS = frozenset(ServerResponse) - {ServerResponse.IGNORE}
 
@@ -269,6 +272,30 @@ def refclock_status(report: ReferenceReport) -> RefclockStatus:
             uncertainty=clock.sawtooth.uncertainty,
         ),
     )
+
+
+def integrity_status(report: PipelineReport, state: TimeState, now_raw: MonoNs) -> tuple[IntegrityStatus, ...]:
+    """What speaks against each receiver; instants on our own clock."""
+
+    def utc(at_ns: MonoNs) -> UtcNs:
+        return UtcNs(state.bound_at - (now_raw - at_ns))
+
+    def shown(name: str, each: IntegrityReport) -> IntegrityStatus:
+        return IntegrityStatus(
+            source=name,
+            enabled=each.enabled,
+            score=each.score,
+            limit=each.limit,
+            refused_since=None if each.refused_since is None else utc(each.refused_since),
+            reason=each.reason,
+            evidence=tuple(EvidenceStatus(e.kind, e.name, e.strength, e.value, e.sentence, utc(e.since)) for e in each.evidence),
+            learned=each.learned,
+            watched=each.watched,
+            refusals=each.refusals,
+            withheld=each.withheld,
+        )
+
+    return tuple(shown(each.name, each.integrity) for each in report.receivers)
 
 
 def stability_status(report: PipelineReport) -> tuple[StabilityStatus, ...]:

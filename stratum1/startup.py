@@ -9,6 +9,7 @@ from .clock import Clock, ClockError, KernelClock, VirtualClock
 from .clock.state import floor_instant
 from .config import Config, ReceiverConfig
 from .discipline import DisciplineSettings
+from .integrity import IntegritySettings
 from .leaplist import LeapFetcher, LeapLists, LeapWatch, system_paths
 from .pipeline import PipelineSettings
 from .pps.events import EdgeKind
@@ -74,6 +75,7 @@ def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSetti
     )
     if config.receiver is None:
         return PipelineSettings(discipline, selection=selection)
+    integrity = IntegritySettings(earliest=floor_instant(Path(clock.state_directory), build_date()), **config.integrity.model_dump())
     first, *more = (
         _refclock(name, each, delays, not number) for number, (name, each) in enumerate(zip(names, config.receivers, strict=True))
     )
@@ -85,6 +87,7 @@ def pipeline_settings(config: Config, delays: dict[str, float]) -> PipelineSetti
         more=tuple(more),
         selection=selection,
         servers_steer=clock.after_holdover == "sources",
+        integrity=integrity,
     )
 
 

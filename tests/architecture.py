@@ -34,16 +34,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": _VALUES | {"ntp", "nts"},
     "selection": _VALUES,
     "stability": _VALUES,
+    "integrity": _VALUES | _EVENTS,
     "clock": _VALUES,
     "discipline": _VALUES | {"clock"},
     "leaplist": {"timescale", "clock"},
     "leaps": _VALUES | _EVENTS,
-    "reference": _VALUES | _EVENTS | {"gnss", "inputs", "refclock", "stability"},
-    "pipeline_values": _VALUES | _EVENTS | {"discipline", "gnss", "leaps", "reference", "refclock", "selection"},
+    "reference": _VALUES | _EVENTS | {"gnss", "inputs", "refclock", "stability", "integrity"},
+    "pipeline_values": _VALUES | _EVENTS | {"discipline", "gnss", "leaps", "reference", "refclock", "selection", "integrity"},
     "pipeline": _VALUES
     | _EVENTS
-    | {"clock", "discipline", "gnss", "inputs", "leaps", "pipeline_values", "reference", "refclock", "selection", "sources"},
-    "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock", "selection"},
+    | {"clock", "discipline", "gnss", "inputs", "leaps", "pipeline_values", "reference", "refclock", "selection", "sources", "integrity"},
+    "recording": _VALUES | _EVENTS | {"clock", "discipline", "inputs", "pipeline", "refclock", "selection", "integrity"},
     "replay": _VALUES | {"inputs", "pipeline", "recording"},
     "recorder": _VALUES | {"inputs", "recording"},
     "outputs": _VALUES | {"clock", "config"},
@@ -57,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
     "startup": _VALUES
     | _EVENTS
-    | {"build_date", "clock", "config", "discipline", "leaplist", "pipeline", "refclock", "selection", "server"},
+    | {"build_date", "clock", "config", "discipline", "integrity", "leaplist", "pipeline", "refclock", "selection", "server"},
     "timekeeper": _VALUES | {"discipline", "clock", "inputs", "leaps", "pipeline", "recorder", "server"},
     "receivers": _VALUES | _EVENTS | {"clock", "config", "gnss", "inputs", "pipeline", "pps", "receiver", "startup"},
     "snapshot": _VALUES
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "control",
         "discipline",
         "gnss",
+        "integrity",
         "ntp",
         "outputs",
         "pipeline",
@@ -123,6 +125,7 @@ _PURE_ROOMS = {
     "refclock",
     "selection",
     "stability",
+    "integrity",
     "discipline",
     "leaps",
     "reference",

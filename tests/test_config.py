@@ -114,6 +114,8 @@ def test_the_sources_of_an_ntpd_rs_server_load_as_they_are() -> None:
         ('[receiver]\npps-edge = "up"', ['receiver.pps-edge = "up"', "'assert' or 'clear'"]),
         ('[receiver]\nrefid = "GALILEO"', ['receiver.refid = "GALILEO"', "one to four printable ASCII"]),
         ('[clock]\ndiscipline = "kalmann"', ['clock.discipline = "kalmann"', "'kalman' or 'pll-fll'"]),
+        ("[integrity]\nlimit = 0", ["integrity.limit = 0", "at least 0.1 and at most 10"]),
+        ("[integrity]\nstationery = true", ["integrity.stationery", "stationary"]),
         ("[clock]\nholdover-limit = 0", ["clock.holdover-limit = 0", "must be a number above 0 and at most 16"]),
         ("[clock]\nholdover-limit = nan", ["clock.holdover-limit = nan", "must be a number above 0"]),
         ('[clock]\ncontrol = "host"', ['clock.control = "host"', "'kernel' or 'virtual'"]),

@@ -120,6 +120,11 @@ def _reference_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("Reference clock", "usable" if refclock["usable"] else refclock["reason"]))
         if refclock["sawtooth"]["last"] is not None:
             lines.append(("Sawtooth", sawtooth_words(refclock["sawtooth"])))
+        for each in status["integrity"]:
+            verdict = (
+                f"refused: {each['reason']}" if each["refused_since"] else "believed" if each["learned"] else "believed, being learned"
+            )
+            lines.append((f"Integrity of {each['source']}", f"{verdict} (score {each['score']:.2f} of {each['limit']:g})"))
         lines += [("Serial delay", f"{each['sentence']} {time_span(each['delay'])}") for each in refclock["delays"]]
     lines += _source_lines(status["selection"])
     return lines + [("Source", f"{each['mode']} {each['address']}: {each['state']}") for each in status["sources"]]

@@ -8,8 +8,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stratum1.simulation import MISSING, SETTLING, PipelineLoop, SimulationResult
+from stratum1.clock import ClockLimits
+from stratum1.simulation import ATTACKS, MISSING, SETTLING, Attack, PipelineLoop, SimulationResult, parse_attack
 from stratum1.simulation import simulate as run
+from stratum1.timescale import NS
 
 __all__ = ["simulate"]
 
@@ -32,6 +34,11 @@ def simulate(
         Path | None,
         typer.Option(metavar="OUT.csv", help="Write second,true_error,error_bound,state here.", show_default=False),
     ] = None,
+    attack: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[:SIZE]", help=f"What is done to the receiver: {', '.join(ATTACKS)}.", show_default=False),
+    ] = None,
+    attack_at: Annotated[int, typer.Option(min=0, metavar="S", help="The second at which the attack begins.")] = 3600,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run the reference clock and discipline code over noise series and print how well the clock was kept."""
@@ -46,10 +53,34 @@ def simulate(
     for path, column in ((pulses, stamps), (temperature, degrees)):
         if column is not None and len(column) != len(steps):
             _refuse(f"{path}: {len(column)} lines, but {frequency} has {len(steps)}; all files must have one number for each second")
-    result = run(steps, stamps, degrees, offset=offset, make_loop=PipelineLoop)
+    loops: list[PipelineLoop] = []
+
+    def make_loop(limits: ClockLimits) -> PipelineLoop:
+        loops.append(PipelineLoop(limits))
+        return loops[0]
+
+    result = run(steps, stamps, degrees, offset=offset, make_loop=make_loop, attack=_attack(attack, attack_at))
+    said = _integrity(loops[0], len(steps))
     if trace is not None:
         _write_trace(trace, result)
-    typer.echo(json.dumps(_figures(result)) if as_json else _text(result))
+    typer.echo(json.dumps({**_figures(result), "integrity": said}) if as_json else _text(result, said))
+
+
+def _attack(text: str | None, start: int) -> Attack | None:
+    try:
+        return None if text is None else parse_attack(text, start)
+    except ValueError as error:
+        _refuse(f"--attack {error}")
+
+
+def _integrity(loop: PipelineLoop, length: int) -> list[dict[str, object]]:
+    """When the reference was refused and believed again, in seconds of the run, and why."""
+    end = loop.last or 0
+    return [
+        {"second": round(length + (note.at_ns - end) / NS, 1), "refused": note.alarm, "text": note.text}
+        for note in loop.notes
+        if note.kind == "integrity"
+    ]
 
 
 def _column(path: Path, least: float, most: float, unit: str, missing: bool = False) -> list[float]:
@@ -106,7 +137,7 @@ def _figures(result: SimulationResult) -> dict[str, object]:
     }
 
 
-def _text(result: SimulationResult) -> str:
+def _text(result: SimulationResult, said: list[dict[str, object]]) -> str:
     if result.rms is None or result.p99 is None or result.max is None:
         error = f"true error       not judged: the run does not pass the {SETTLING} s that are left out"
     else:
@@ -121,5 +152,6 @@ def _text(result: SimulationResult) -> str:
             f"below 1 us       {good}",
             f"error bound      contains the true error in {result.bound_coverage:.4%} of {len(result.rows)} s",
             f"states           {states}",
+            *(f"second {each['second']}: {each['text']}" for each in said),
         )
     )

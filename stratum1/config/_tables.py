@@ -11,6 +11,7 @@ __all__ = [
     "AnotherReceiverConfig",
     "ClockConfig",
     "ControlConfig",
+    "IntegrityConfig",
     "LogConfig",
     "NtsKeConfig",
     "ReceiverConfig",
@@ -132,6 +133,22 @@ class NtsKeConfig(Model):
     listen: Listen = Field("[::]:4460", description="address and TCP port")
     certificate: File = Field(description="PEM chain, leaf first")
     private_key: File = Field(description="PEM key of the leaf")
+
+
+class IntegrityConfig(Model):
+    """[integrity]: what it takes to refuse the receiver. Strengths of a group are added, at most 1, and counted by the group's weight."""
+
+    enabled: Flag = Field(True, description="whether the receiver is watched at all")
+    stationary: Flag = Field(True, description="whether the antenna stays where it is; false on a vehicle")
+    limit: Number = Field(1.0, ge=0.1, le=10, description="score from which the receiver is refused")
+    learn_time: Number = Field(900.0, ge=600, le=86400, description="seconds of pulses before what has to be learned counts")
+    return_after: Number = Field(300.0, ge=60, le=86400, description="seconds without evidence before a refused receiver is believed again")
+    pulse_weight: Number = Field(1.0, ge=0, le=10, description="of pulses beyond what this crystal has ever done")
+    time_weight: Number = Field(1.0, ge=0, le=10, description="of a time that jumps, or lies before the last known time")
+    position_weight: Number = Field(1.0, ge=0, le=10, description="of an antenna that has moved")
+    receiver_weight: Number = Field(1.0, ge=0, le=10, description="of the receiver's own word on spoofing")
+    radio_weight: Number = Field(0.7, ge=0, le=10, description="of signal strengths, jamming and constellations: hints, no proof")
+    sources_weight: Number = Field(1.0, ge=0, le=10, description="of trusted servers that contradict")
 
 
 class WebConfig(Model):

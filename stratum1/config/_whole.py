@@ -7,6 +7,7 @@ from ._tables import (
     AnotherReceiverConfig,
     ClockConfig,
     ControlConfig,
+    IntegrityConfig,
     LogConfig,
     NtsKeConfig,
     ReceiverConfig,
@@ -29,6 +30,7 @@ class Config(Model):
     server: tuple[ServerConfig, ...] = (ServerConfig(),)
     nts_ke: NtsKeConfig | None = None
     output: tuple[OutputConfig, ...] = ()
+    integrity: IntegrityConfig = IntegrityConfig()
     web: WebConfig = WebConfig()
     control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()

@@ -28,12 +28,14 @@ from .model import (
 )
 from .receiver import RadioStatus, ReceiverTold, SawtoothStatus, SurveyStatus
 from .series import RecentSeries, SeriesPoint
-from .watched import StabilityFigure, StabilityStatus
+from .watched import EvidenceStatus, IntegrityStatus, StabilityFigure, StabilityStatus
 
 __all__ = [
     "DisciplineStatus",
     "EventRecord",
+    "EvidenceStatus",
     "GnssStatus",
+    "IntegrityStatus",
     "LeapStatus",
     "LeapWitness",
     "LineStatus",

@@ -17,7 +17,7 @@ from ._hardware import SetupStatus, TemperatureStatus, setup_alarms
 from .chosen import SelectionStatus
 from .foresight import CrystalStatus, HoldoverStatus
 from .receiver import ReceiverTold, SawtoothStatus
-from .watched import StabilityStatus
+from .watched import IntegrityStatus, StabilityStatus
 
 __all__ = [
     "DisciplineStatus",
@@ -327,6 +327,7 @@ class Status:
     events: tuple[EventRecord, ...] = ()
     temperature: TemperatureStatus | None = None
     stability: tuple[StabilityStatus, ...] = ()
+    integrity: tuple[IntegrityStatus, ...] = ()
     leaps: LeapStatus | None = None
     receivers: tuple[ReceiverStatus, ...] = ()
     selection: SelectionStatus | None = None

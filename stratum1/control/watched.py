@@ -1,8 +1,45 @@
-"""What is shown of the watch over the reference: how stable it is."""
+"""What is shown of the watch over the reference: whether it can be believed, and how stable it is."""
 
 from dataclasses import dataclass
 
-__all__ = ["StabilityFigure", "StabilityStatus"]
+from stratum1.timescale import UtcNs
+
+__all__ = ["EvidenceStatus", "IntegrityStatus", "StabilityFigure", "StabilityStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceStatus:
+    """Something that speaks against a reference. kind: its group, name: which of it; strength: 0 to 1, a share of the group's weight;
+    value: the number behind it, in the unit that the sentence names. No sentence holds a position, only distances.
+    """
+
+    kind: str
+    name: str
+    strength: float
+    value: float
+    sentence: str
+    since: UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityStatus:
+    """By reference clock. score: of the evidence now; from limit on it is refused. refused_since: None while it is believed.
+
+    reason: the sentence of the refusal, empty for none; learned: whether its pulses were watched long enough to be judged;
+    watched: pulses so far; refusals: since the start; withheld: single pulses kept from the clock, far from their place.
+    """
+
+    source: str
+    enabled: bool
+    score: float
+    limit: float
+    refused_since: UtcNs | None
+    reason: str
+    evidence: tuple[EvidenceStatus, ...]
+    learned: bool
+    watched: int
+    refusals: int
+    withheld: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from stratum1.interchange import LockState
 from stratum1.timescale import NS, UtcNs
 
 from ._families import NAN, counter, counters, flag, gauge, gauges
+from ._integrity import integrity_families
 from ._outputs import output_families
 from ._receiver import receiver_families, sawtooth_families
 from ._selection import selection_families
@@ -46,6 +47,7 @@ def stratum1_families(status: Status) -> Iterator[Metric]:
     yield from _listeners(status.server)
     yield from selection_families(status.selection)
     yield from stability_families(status.stability)
+    yield from integrity_families(status.integrity)
     yield from output_families(status.outputs)
 
 

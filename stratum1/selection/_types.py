@@ -87,6 +87,10 @@ class SelectionSettings:
         if not isinstance(self.minimum, int) or not 1 <= self.minimum <= 64:
             raise ValueError(f"minimum-agreeing-sources = {self.minimum}: must be a whole number from 1 to 64")
 
+    def trusts(self, source: str) -> bool:
+        """Whether the owner trusts a source by its name."""
+        return source in self.options and self.options[source].trust
+
 
 @dataclass(frozen=True, slots=True)
 class Own:

@@ -3,6 +3,7 @@
 No I/O; the only randomness is seeded.
 """
 
+from ._attacks import ATTACKS, Attack, parse_attack
 from ._loops import Claim, Loop, SampleLoop
 from ._network import Network, SimulatedServer
 from ._pipeline_loop import PipelineLoop
@@ -13,9 +14,11 @@ from .leap import LeapScenario, Moment, Rehearsal, leap_label, rehearse
 from .truth import SimulatedTruth
 
 __all__ = [
+    "ATTACKS",
     "MISSING",
     "SCENARIOS",
     "SETTLING",
+    "Attack",
     "Claim",
     "LeapScenario",
     "Loop",
@@ -33,6 +36,7 @@ __all__ = [
     "SimulationResult",
     "World",
     "leap_label",
+    "parse_attack",
     "quantile",
     "rehearse",
     "series",

@@ -3,11 +3,11 @@
 from stratum1.clock import ClockLimits
 from stratum1.discipline import DisciplineSettings, DriftRecord
 from stratum1.gnss.events import Event
-from stratum1.inputs import EdgeInput, EnvironmentInput, GnssInput, SampleInput, TickInput
+from stratum1.inputs import EdgeInput, EnvironmentInput, GnssInput, Input, SampleInput, TickInput
 from stratum1.interchange import Environment, KernelClockId, Reading, Steering
-from stratum1.pipeline import Pipeline, PipelineSettings
+from stratum1.pipeline import Note, Pipeline, PipelineSettings
 from stratum1.pps.events import Edge, EdgeKind
-from stratum1.timescale import UtcNs
+from stratum1.timescale import MonoNs, UtcNs
 
 from ._loops import Claim
 
@@ -21,28 +21,40 @@ class PipelineLoop:
         self.pipeline = Pipeline(settings or PipelineSettings(DisciplineSettings()), limits, drift)
         self._now: Reading | None = None
         self._pulses = 0
+        self.notes: list[Note] = []
+        """What was told so far."""
 
     def pulse(self, utc: UtcNs, edge: Reading) -> Steering | None:
         """See `Loop.pulse`; the second is not looked at."""
         del utc
         self._pulses += 1
         kernel_edge = Edge(EdgeKind.ASSERT, self._pulses, edge.clock_ns, KernelClockId.REALTIME, 0)
-        return self.pipeline.feed(EdgeInput(edge, kernel_edge)).steering
+        return self._feed(EdgeInput(edge, kernel_edge))
 
     def tick(self, now: Reading, temperature: float | None) -> Steering | None:
         """See `Loop.tick`."""
         if temperature is not None:
             self.pipeline.feed(EnvironmentInput(Environment(now.at_ns, temperature)))
         self._now = now
-        return self.pipeline.feed(TickInput(now)).steering
+        return self._feed(TickInput(now))
 
     def heard(self, now: Reading, events: tuple[Event, ...]) -> Steering | None:
         """See `Loop.heard`."""
-        return self.pipeline.feed(GnssInput(now, events)).steering
+        return self._feed(GnssInput(now, events))
+
+    def _feed(self, event: Input) -> Steering | None:
+        output = self.pipeline.feed(event)
+        self.notes += output.notes
+        return output.steering
 
     def measured(self, event: SampleInput) -> Steering | None:
         """See `Loop.measured`."""
-        return self.pipeline.feed(event).steering
+        return self._feed(event)
+
+    @property
+    def last(self) -> MonoNs | None:
+        """The raw instant of the last tick."""
+        return None if self._now is None else self._now.at_ns
 
     @property
     def now(self) -> Reading:

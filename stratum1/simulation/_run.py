@@ -10,6 +10,7 @@ from stratum1.clock import ClockLimits
 from stratum1.discipline import UNKNOWN_BOUND
 from stratum1.interchange import LockState
 
+from ._attacks import Attack
 from ._loops import Claim, Loop, SampleLoop
 from ._network import Network
 from ._world import Noise, World
@@ -58,15 +59,16 @@ def simulate(
     make_loop: Callable[[ClockLimits], Loop] = SampleLoop,
     seed: int = 0,
     network: Network | None = None,
+    attack: Attack | None = None,
 ) -> SimulationResult:
     """Run a loop over series with one value a second (see `Noise`; 1e9 or nan is a missing pulse).
 
     offset: reference minus our clock at the start, seconds. seed: of the receiver's serial delays. The true error and the bound at a
     second are read before its pulse: the bound is what was claimed a second earlier, grown at the claimed rate.
-    network: other servers, None for none.
+    network: other servers, None for none. attack: what is done to the receiver.
     Raises ValueError if the series do not fit together.
     """
-    world = World(Noise(frequency, pulses, temperature), offset, seed)
+    world = World(Noise(frequency, pulses, temperature), offset, seed, attack)
     loop = make_loop(world.clock.limits)
     claim = Claim(UNKNOWN_BOUND, 0.0, LockState.COLD)
     rows = []

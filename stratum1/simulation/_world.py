@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 from stratum1.clock import ClockLimits, SimulatedClock
 from stratum1.gnss.events import Dop, Event, Fix, FixMode, Position, TimeMark
 from stratum1.interchange import Reading, Steering
 from stratum1.timescale import NS, MonoNs, UtcNs, ns_from_seconds
+
+from ._attacks import Attack, Scene
 
 __all__ = ["MISSING", "Noise", "World", "spoken"]
 
@@ -41,9 +43,11 @@ class Noise:
 class World:
     """Holds the truth. Second by second it shows a loop what a machine could see, and obeys its steering."""
 
-    def __init__(self, noise: Noise, offset: float, seed: int = 0) -> None:
-        """offset: reference minus our clock at the start, seconds. seed: of the serial delays."""
+    def __init__(self, noise: Noise, offset: float, seed: int = 0, attack: Attack | None = None) -> None:
+        """offset: reference minus our clock at the start, seconds. seed: of the serial delays. attack: what is done to the receiver."""
         self._noise = noise
+        self._attack = attack
+        self._scene = Scene(attack, random.Random(seed + 1)) if attack is not None else None  # noqa: S311 (repeatable)
         self._draw = random.Random(seed)  # noqa: S311 (a simulation has to be repeatable)
         self._k = 0
         self._last_pulse = max((k for k, v in enumerate(noise.pulses) if not _is_missing(v)), default=-1)
@@ -76,6 +80,8 @@ class World:
     def pulse(self) -> Reading | None:
         """Both clocks as the stamp of this second's pulse has them, None if it never came."""
         error = self._noise.pulses[self._k]
+        if self._attack is not None:
+            error += self._attack.stamp_error(self._k)
         if _is_missing(error):
             return None
         shift = ns_from_seconds(error)
@@ -88,7 +94,19 @@ class World:
         if self._k > self._last_pulse:
             return ()
         self.clock.advance_to(UtcNs(self.utc + ns_from_seconds(delay)))
-        return spoken(self.clock.reading().at_ns, self.utc, self._k)
+        at_ns = self.clock.reading().at_ns
+        if self._attack is None or self._scene is None:
+            return spoken(at_ns, self.utc, self._k)
+        return (*self._said(at_ns, self._attack), *self._scene.shown(at_ns, self._k))
+
+    def _said(self, at_ns: MonoNs, attack: Attack) -> tuple[Event, ...]:
+        """The sentences under attack: no fix while it is jammed."""
+        shift = attack.shift * NS if attack.spoofed(self._k) else 0
+        mark, fix = spoken(at_ns, UtcNs(self.utc + shift), self._k)
+        if attack.jams(self._k):
+            return (Fix(at_ns, self.utc, FixMode.NONE, 0, 9, None, None, None, True, 0),)
+        place = Position(_POSITION.latitude + attack.degrees(self._k), _POSITION.longitude, _POSITION.altitude)
+        return mark, replace(fix, position=place)
 
     def steer(self, steering: Steering | None) -> None:
         """Obey, from now on."""
@@ -96,7 +114,7 @@ class World:
             self.clock.steer(steering)
 
 
-def spoken(at_ns: MonoNs, utc: UtcNs, before: int) -> tuple[Event, ...]:
+def spoken(at_ns: MonoNs, utc: UtcNs, before: int) -> tuple[TimeMark, Fix]:
     """What a receiver says of second `utc` by a sentence that arrives at `at_ns`; trusted once `before` others came before it."""
     trusted = before >= _TRUSTED_AFTER
     mark = TimeMark(at_ns, utc, "GNRMC", True, trusted, 0)

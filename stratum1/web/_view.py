@@ -25,6 +25,7 @@ from stratum1.control.receiver_words import receiver_words, sawtooth_words, setu
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, UtcNs, rfc3339
 
+from ._integrity import integrity_rows, integrity_texts
 from ._selection import selection_rows, selection_text
 from ._stability import stability_curves, stability_rows
 
@@ -60,6 +61,7 @@ def make_view(status: Status, rates: Mapping[str, float]) -> View:
             **_refclock(status.refclock),
             "selection": selection_text(status),
             **_server(status, rates),
+            **integrity_texts(status),
             **_foot(status),
         },
         rows=_rows(status, rates),
@@ -249,6 +251,7 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
         "sky": _sky(status.gnss),
         "leap-witnesses": _leap_witnesses(status.leaps),
         "stability": stability_rows(status),
+        "evidence": integrity_rows(status),
         "selection": selection_rows(status),
         "sources": [[each.mode, each.address, each.state] for each in status.sources],
         "outputs": [_output(each) for each in status.outputs],
@@ -319,6 +322,8 @@ def _shown(status: Status) -> dict[str, bool]:
         "no-receiver": status.gnss is None,
         "pulse": status.pps is not None or status.refclock is not None,
         "delays": bool(status.refclock and status.refclock.delays),
+        "integrity": bool(status.integrity),
+        "evidence": any(each.evidence for each in status.integrity),
         "stability": any(each.pulses for each in status.stability),
         "selection": bool(status.selection and status.selection.sources),
         "sources": bool(status.sources),

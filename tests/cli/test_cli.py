@@ -115,6 +115,16 @@ def test_the_simulated_runs_socket_is_found_by_itself(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_trust_reference_tells_what_was_done_or_why_not(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    actions = Actions(_nothing_new, trust=lambda: "the receivers are believed")
+    with serving(lambda: make_control_app(FakeSource(make_status()), RecentSeries(), actions), str(path)):
+        done = _stratum1("trust-reference", "--socket", path)
+    assert (done.returncode, done.stdout) == (0, "the receivers are believed\n")
+    missing = _stratum1("trust-reference", "--socket", tmp_path / "none")
+    assert (missing.returncode, "no daemon answers there" in missing.stderr) == (1, True)
+
+
 def test_no_daemon_is_told_with_the_remedy(tmp_path: Path) -> None:
     done = _stratum1("status", "--socket", tmp_path / "none")
     assert done.returncode == 1

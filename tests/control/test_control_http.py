@@ -83,6 +83,18 @@ def test_simulated_receiver_obeys_only_known_actions(tmp_path: Path) -> None:
         ControlClient(path).post("/api/v1/simulate/unplug")
 
 
+def test_the_owner_vouches_for_the_receivers_on_the_socket_only(tmp_path: Path) -> None:
+    def refuse() -> str:
+        raise ActionRefusedError("no receiver is configured: there is nothing to trust")
+
+    path = tmp_path / "s"
+    with serving(_control(FakeSource(make_status()), Actions(_nothing_new, trust=lambda: "believed")), str(path)):
+        assert ControlClient(path).post("/api/v1/trust-reference") == {"done": "believed"}
+    for actions, told in ((Actions(_nothing_new, trust=refuse), "nothing to trust"), (Actions(_nothing_new), "no receiver to trust")):
+        with serving(_control(FakeSource(make_status()), actions), str(path)), pytest.raises(ControlError, match=told):
+            ControlClient(path).post("/api/v1/trust-reference")
+
+
 def test_recording_streams_and_its_source_is_closed_when_the_reader_leaves(tmp_path: Path) -> None:
     closed: list[bool] = []
 

@@ -158,3 +158,13 @@ def test_every_source_has_its_letter_and_its_numbers() -> None:
     assert _value(status, "stratum1_source_reachability_ratio", **names) == 7 / 8
     assert _value(status, "stratum1_source_weight_ratio", source="refclock", kind="receiver") == 1
     assert not any(name.startswith("stratum1_source") for name, _ in _samples(make_bare_status()))
+
+
+def test_integrity_counts_every_group_from_the_start() -> None:
+    status = make_status()
+    assert _value(status, "stratum1_integrity_score", source="refclock") == 0.42
+    assert _value(status, "stratum1_integrity_refused", source="refclock") == 0
+    assert _value(status, "stratum1_integrity_evidence_ratio", source="refclock", kind="radio") == 0.6
+    assert _value(status, "stratum1_integrity_evidence_ratio", source="refclock", kind="pulse") == 0
+    assert _value(status, "stratum1_integrity_refusals_total", source="refclock") == 1
+    assert math.isnan(_value(status, "stratum1_integrity_refused_since_timestamp_seconds", source="refclock"))

@@ -12,6 +12,7 @@ from stratum1.clock import ClockLimits, SimulatedClock
 from stratum1.discipline import DisciplineSettings
 from stratum1.gnss.events import Fix, FixMode, TimeMark
 from stratum1.inputs import EdgeInput, GnssInput, Input, TickInput
+from stratum1.integrity import IntegritySettings
 from stratum1.interchange import KernelClockId, LockState
 from stratum1.pipeline import Note, Pipeline, PipelineSettings
 from stratum1.pps.events import Edge, EdgeKind
@@ -47,7 +48,9 @@ class Box:
         self.draw = random.Random(self.seed)
         self.draws = [random.Random(100 * self.seed + number) for number in range(len(self.jitters))]
         first, *more = (RefClockSettings(name=f"r{number}", refid=f"PPS{number}".encode()) for number in range(len(self.jitters)))
-        settings = PipelineSettings(DisciplineSettings(), first, more=tuple(more), selection=SelectionSettings(1, self.options))
+        selection = SelectionSettings(1, self.options)
+        unguarded = IntegritySettings(enabled=False)  # what the selection does by itself
+        settings = PipelineSettings(DisciplineSettings(), first, more=tuple(more), selection=selection, integrity=unguarded)
         self.pipeline = Pipeline(settings, LIMITS)
         self.clock = SimulatedClock(START, offset_ns=-NS // 10, crystal=20e-6, limits=LIMITS)
         self.crystal = 20e-6

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from stratum1.clock import ClockLimits
 from stratum1.discipline import DisciplineSettings, DriftRecord
-from stratum1.inputs import DisturbedInput, EdgeInput, EnvironmentInput, GnssInput, Input, LineInput, SampleInput, SerialInput, TickInput
+from stratum1.inputs import (
+    DisturbedInput,
+    EdgeInput,
+    EnvironmentInput,
+    GnssInput,
+    Input,
+    LineInput,
+    SampleInput,
+    SerialInput,
+    TickInput,
+    TrustInput,
+)
+from stratum1.integrity import IntegritySettings
 from stratum1.interchange import Environment, KernelClockId, Leap, Reading, Sample, Steering
 from stratum1.pipeline import PipelineSettings
 from stratum1.pps.events import Edge, EdgeKind
@@ -32,6 +44,7 @@ FULL = Header(
         ),
         UtcNs(1_780_000_000_000_000_000),
         repair=False,
+        integrity=IntegritySettings(stationary=False, limit=1.5, earliest=UtcNs(7), radio_weight=0.0),
         selection=SelectionSettings(3, {"second": SourceOptions(prefer=True, trust=True), "µ": SourceOptions(noselect=True)}),
         more=(RefClockSettings("second", refid=b"PPS2"), RefClockSettings("third", delays={"GPGGA": 0.2})),
     ),
@@ -68,6 +81,7 @@ inputs = st.one_of(
     st.builds(SampleInput, samples, whole.map(UtcNs), st.integers(0, 255), whole),
     st.builds(TickInput, readings),
     st.builds(DisturbedInput, whole.map(MonoNs), finite),
+    st.builds(TrustInput, whole.map(MonoNs)),
     st.builds(EnvironmentInput, st.builds(Environment, whole.map(MonoNs), finite)),
 )
 outputs = st.builds(RecordedOutput, st.builds(Steering, finite, finite, finite))

@@ -30,7 +30,7 @@ def test_json_has_the_figures_and_the_trace_every_second(files: tuple[Path, Path
     result = cli_runner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
-    assert set(figures) == {"rms", "p99", "max", "t1", "frequency_rms", "bound_coverage", "states"}
+    assert set(figures) == {"rms", "p99", "max", "t1", "frequency_rms", "bound_coverage", "states", "integrity"}
     assert 0 < figures["rms"] < figures["p99"] <= figures["max"] < 2e-6
     assert figures["t1"] < 60
     assert figures["bound_coverage"] > 0.999
@@ -41,6 +41,19 @@ def test_json_has_the_figures_and_the_trace_every_second(files: tuple[Path, Path
     assert len(rows) == 3700
     assert float(rows[0]["true_error"]) == pytest.approx(-0.1)
     assert rows[-1]["state"] == "locked"
+
+
+def test_an_attack_is_told_with_when_it_was_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
+    arguments = ["--frequency", str(files[0]), "--pulses", str(files[1]), "--json"]
+    result = cli_runner().invoke(app, [*arguments, "--attack", "affirmed", "--attack-at", "60"])
+    (said,) = json.loads(result.stdout)["integrity"]
+    assert said["refused"] is True
+    assert 60 < said["second"] < 64
+    assert "spoofing is affirmed" in said["text"]
+    wrong = cli_runner().invoke(app, [*arguments, "--attack", "magic"])
+    assert wrong.exit_code == 2
+    assert "known attacks are none, drag" in wrong.output
+    del tmp_path
 
 
 def test_text_for_people(files: tuple[Path, Path]) -> None:

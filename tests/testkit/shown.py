@@ -6,7 +6,9 @@ from dataclasses import replace
 from stratum1.control import (
     DisciplineStatus,
     EventRecord,
+    EvidenceStatus,
     GnssStatus,
+    IntegrityStatus,
     LeapStatus,
     LeapWitness,
     LineStatus,
@@ -84,6 +86,35 @@ _CHOICES = (
 )  # fmt: skip
 
 
+_STABILITY = StabilityStatus(
+    "refclock",
+    pulses=tuple(
+        StabilityFigure(1 << i, 1e-6 / (1 << i), 4998 - (2 << i), 6e-7 / (1 << i), 4999 - (3 << i), 2e-5 * (1 << i), 4999 - (1 << i))
+        for i in range(9)
+    ),
+    clock=(
+        *(StabilityFigure(1 << i, 9e-7 / (1 << i), 900, 5e-7 / (1 << i), 899, 3e-6, 901) for i in range(7)),
+        StabilityFigure(512, None, 0, None, 0, 3.1e-6, 389),
+    ),
+)
+
+
+def _integrity(now: UtcNs) -> IntegrityStatus:
+    return IntegrityStatus(
+        source="refclock",
+        enabled=True,
+        score=0.42,
+        limit=1.0,
+        refused_since=None,
+        reason="",
+        evidence=(EvidenceStatus("radio", "flat strengths", 0.6, 0.4, "all 9 satellites are about equally strong", UtcNs(now - 90 * NS)),),
+        learned=True,
+        watched=4990,
+        refusals=1,
+        withheld=2,
+    )
+
+
 def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
     """A locked server with a receiver, a pulse, two listeners and configured sources."""
     return Status(
@@ -157,21 +188,8 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
         ),
         server=ServerStatus.of(_LISTENER, replace(_LISTENER, listen_address="127.0.0.1:123", received=0, answered=0)),
         sources=(SourceStatus("server", "ntp11.metas.ch", "inert: network sources come with a later version"),),
-        stability=(
-            StabilityStatus(
-                "refclock",
-                pulses=tuple(
-                    StabilityFigure(
-                        1 << i, 1e-6 / (1 << i), 4998 - (2 << i), 6e-7 / (1 << i), 4999 - (3 << i), 2e-5 * (1 << i), 4999 - (1 << i)
-                    )
-                    for i in range(9)
-                ),
-                clock=(
-                    *(StabilityFigure(1 << i, 9e-7 / (1 << i), 900, 5e-7 / (1 << i), 899, 3e-6, 901) for i in range(7)),
-                    StabilityFigure(512, None, 0, None, 0, 3.1e-6, 389),
-                ),
-            ),
-        ),
+        integrity=(_integrity(now),),
+        stability=(_STABILITY,),
         leaps=LeapStatus(
             decided_by=("list",),
             list_origin="/usr/share/zoneinfo/leap-seconds.list",
@@ -223,6 +241,7 @@ def make_bare_status(now: UtcNs = NOW) -> Status:
         sources=(),
         selection=None,
         stability=(),
+        integrity=(),
         outputs=(),
         events=(),
     )

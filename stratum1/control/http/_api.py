@@ -31,11 +31,13 @@ class Actions:
     reload: read the configuration again and return the sentence of what changed; may raise ConfigError or ActionRefusedError.
     recorder: the daemon's inputs from now on as chunks (bounded by itself: a slow reader blocks only its own iterator).
     simulate: by name, what can be done to the simulated receiver (empty unless simulated).
+    trust: vouch for the receivers, whatever spoke against them; returns what was done, may raise ActionRefusedError.
     """
 
     reload: Callable[[], Awaitable[str]]
     recorder: Callable[[], AsyncIterator[bytes]] | None = None
     simulate: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    trust: Callable[[], str] | None = None
 
 
 class NetworkView:
@@ -79,6 +81,7 @@ def make_control_app(source: StatusSource, series: RecentSeries, actions: Action
     add_api(app, source, series)
     app.router.add_post("/api/v1/reload", _reloader(actions))
     app.router.add_post("/api/v1/simulate/{action}", _simulator(actions))
+    app.router.add_post("/api/v1/trust-reference", _truster(actions))
     app.router.add_post("/api/v1/record", _Recorders(actions).respond)
     return app
 
@@ -91,6 +94,18 @@ def _reloader(actions: Actions) -> Callable[[web.Request], Awaitable[web.Respons
             return _answer({"error": str(error)}, 409)
 
     return reload
+
+
+def _truster(actions: Actions) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def trust(_request: web.Request) -> web.Response:
+        if actions.trust is None:
+            return _answer({"error": "there is no receiver to trust"}, 409)
+        try:
+            return _answer({"done": actions.trust()})
+        except ActionRefusedError as error:
+            return _answer({"error": str(error)}, 409)
+
+    return trust
 
 
 def _simulator(actions: Actions) -> Callable[[web.Request], Awaitable[web.Response]]:
