@@ -27,6 +27,7 @@ _STRAYS = 3  # so many outvoted samples in a row enter the bound: by then it may
 _NOISIER = 10.0  # a jitter this many times the stated sigma says that something is wrong with the samples
 _SILENT = 3.0  # intervals without a sample, after which the crystal is led by what is known of it
 _FINEST = 1e-12  # s/s; a smaller change of the frequency is not worth a command
+_POLL = 64.0  # s between the samples of servers, until it is known better
 _AHEAD = 600.0  # s after the last tick; ticks come every second
 _ADRIFT = (LockState.HOLDOVER, LockState.UNSYNCHRONISED)
 _CLAIMING = (LockState.LOCKED, LockState.HOLDOVER, LockState.NETWORK)
@@ -85,6 +86,7 @@ class Discipline:
             self._ignored += 1
             return self._decide(0.0)
         self._pass(sample.at_ns)
+        self._note_source(sample.stratum > 0)
         self._note_arrival(sample.at_ns)
         self._last = (offset, sigma)
         self._samples += 1
@@ -96,7 +98,6 @@ class Discipline:
         verdict = self._engine.update(sample.at_ns, offset, sigma)
         if self._panic is None:
             self._lock.happen(LockEvent.SAMPLE, sample.at_ns, f"samples of {sample.source} arrive")
-        self._network = sample.stratum > 0
         if verdict in (Verdict.USED, Verdict.ACQUIRED):
             self._strays.clear()
             return self._decide(self._adopt(sample, sigma, verdict))
@@ -203,6 +204,12 @@ class Discipline:
         if self._seen_ns is not None and at_ns <= self._seen_ns:
             return False
         return self._ticked_ns is None or seconds(at_ns - self._ticked_ns) < _AHEAD
+
+    def _note_source(self, network: bool) -> None:
+        """Another kind of source steers from now on, and at intervals of its own."""
+        if network != self._network:
+            self._network = network
+            self._interval, self._seen_ns = _POLL if network else 1.0, None
 
     def _note_arrival(self, at_ns: MonoNs) -> None:
         if self._seen_ns is not None:

@@ -48,12 +48,18 @@ class Outlier:
 
 
 def cluster(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, Outlier]]:
-    """Leave out the one that is furthest from the others, again and again, until that would gain nothing. The best comes first."""
+    """Leave out the one that is furthest from the others, again and again, until that would gain nothing. The best comes first.
+
+    Never left out are reference clocks, and whatever claims the narrowest interval: that the wider ones scatter around another offset than
+    its own says something about them, not about it. Were it otherwise, three servers would now and then outvote the pulse.
+    """
     left = sorted(candidates, key=lambda each: (each.score, each.name))
+    narrowest = min((each.distance for each in left), default=0.0)
     out: dict[str, Outlier] = {}
     while len(left) > _FEWEST:
         away = {each.name: _away(each, left) for each in left}
-        worst = max((each for each in left if not each.options.prefer), key=lambda each: away[each.name], default=None)
+        doubtful = (each for each in left if not (each.options.prefer or each.is_reference or each.distance <= narrowest))
+        worst = max(doubtful, key=lambda each: away[each.name], default=None)
         scatter = min(each.jitter for each in left)
         if worst is None or away[worst.name] <= max(scatter, worst.sigma):
             break

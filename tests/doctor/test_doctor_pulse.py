@@ -32,7 +32,8 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def hat(name: str, text: str = "") -> Config:
-    lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in hat_defaults(name).items()]
+    plain = {key: value for key, value in hat_defaults(name).items() if not isinstance(value, dict)}  # not the receiver's set-up
+    lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in plain.items()]
     return config(text, "\n".join([f'hat = "{name}"', *lines]))
 
 
