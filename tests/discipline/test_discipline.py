@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stratum1.clock import ClockLimits
 from stratum1.discipline import ENGINES, UNKNOWN_BOUND, Decision, Discipline, DisciplineError, DisciplineSettings, DriftRecord
-from stratum1.interchange import Leap, LockState, ReferenceHealth, Sample
+from stratum1.interchange import Environment, Leap, LockState, ReferenceHealth, Sample
 from stratum1.timescale import MonoNs, UtcNs
 
 LIMITS = ClockLimits(max_frequency=500e-6, max_slew=0.1, precision=-30)
@@ -308,7 +308,7 @@ def test_settings_must_be_positive_and_finite(name: str, value: float) -> None:
 
 
 _EVENTS = st.tuples(
-    st.sampled_from(["sample", "tick", "cut", "disturbed"]),
+    st.sampled_from(["sample", "server", "early", "tick", "cut", "disturbed", "warm"]),
     st.one_of(st.integers(0, 2 * 10**9), st.integers(-(10**12), 10**12), st.integers(-(2**62), 2**62)),
     st.one_of(st.floats(-1e-5, 1e-5), st.floats(-1.0, 1.0), st.floats(allow_nan=False, allow_infinity=False)),
     st.one_of(st.floats(1e-7, 1e-1), st.floats(allow_nan=False, allow_infinity=False)),
@@ -326,12 +326,18 @@ def test_any_sequence_leaves_numbers_finite_and_the_bound_above_the_estimate(
     now = rig.k * 10**9
     for kind, advance, offset, sigma in events:
         now += advance
-        if kind == "sample":
-            decision = rig.discipline.observe(sample(now, offset, sigma))
+        if kind in ("sample", "server"):
+            decision = rig.discipline.observe(sample(now, offset, sigma, int(kind == "server")))
         elif kind == "disturbed":
             decision = rig.discipline.disturbed(MonoNs(now), offset)
         else:
+            if kind == "warm":
+                rig.discipline.environment(Environment(MonoNs(now), offset))
+            elif kind == "early":
+                rig.discipline.collect([sample(now, offset, sigma), sample(now + advance, sigma, offset)])
             decision = rig.discipline.tick(MonoNs(now), GOOD if kind == "tick" else CUT)
+            report = rig.discipline.report()
+            assert report.lasts is None or 0.0 <= report.lasts < math.inf
         numbers = (decision.offset, decision.sigma, decision.error_bound, decision.bound_rate, decision.frequency)
         assert all(math.isfinite(n) for n in numbers)
         assert decision.error_bound >= max(abs(decision.offset), 1e-9)
