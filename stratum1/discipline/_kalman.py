@@ -32,6 +32,9 @@ __all__ = ["Kalman"]
 _GATE = 4.0
 _RECENT, _DOUBTS, _PATIENCE = 8, 6, 32.0
 """So many outvoted among so many samples, and for so many seconds, are no outliers."""
+_CREPT = 8.0
+"""Standard deviations. Where the first of them was no further off, the samples did not jump but crept away: it is the crystal that has
+changed its rate, and there is nothing to wait for."""
 _TOLERANCE = 1e-4  # s/s; of a crystal that nothing is known about
 _AGEING = 1e-6  # s/s; what temperature may have done since the drift file was written
 _SHAKEN = 1e-6  # s/s; what may have become of the frequency where the phase has jumped
@@ -42,6 +45,7 @@ _COAST = 3.0  # intervals for which the drift goes on where no sample comes
 _NOISE_MEMORY = 64.0  # samples
 _CUT, _CUT_MEAN = 6.0, 0.9742
 """Squares (in units of the variance) are cut at the first, so that outliers teach little; the mean of a Gaussian's then is the second."""
+_BIAS_SHARES = (1 / 512, 1 / 16)
 _WEIGHT_MEMORY = 64.0  # samples
 _WEIGHT_RANGE, _VAGUE = math.log(16.0), math.log(2.0)
 _SMOOTH, _SOONEST = 8.0, 1.5
@@ -69,6 +73,7 @@ class Kalman:
         self._window = Window()
         self._recent: deque[tuple[MonoNs, float, float, bool]] = deque(maxlen=_RECENT)
         self._doubting_ns: MonoNs | None = None
+        self._crept = False
         self._at_ns: MonoNs | None = None
         """The instant up to which `_moved` counts."""
         self._state_ns: MonoNs | None = None
@@ -85,7 +90,7 @@ class Kalman:
         self._usual: float | None = None
         """Log of the stated sigma that is usual."""
         self._innovation: float | None = None
-        self._bias = 0.0
+        self._bias, self._bias_sigma = 0.0, 1.0
         frequency = self._clamped(drift.frequency) if drift else 0.0
         self._frequency_sigma = math.hypot(drift.uncertainty, _AGEING) if drift else _TOLERANCE
         self._now = Consensus(0.0, frequency, 0.0, 0.0, self._frequency_sigma**2, 1.0, 1e-9, 0.0)
@@ -242,18 +247,21 @@ class Kalman:
         self._learn_noise(innovation, total)
         self._recent.append((at_ns, innovation, sigma, spike))
         if spike:
-            return self._doubt(at_ns)
+            return self._doubt(at_ns, abs(innovation) / math.sqrt(total))
         self._phase, self._doubting_ns = _Phase.TRACKING, None
         self._samples += 1
-        self._bias += (innovation / math.sqrt(total) - self._bias) / 16
+        self._learn_bias(innovation / math.sqrt(total))
         self._jury.update(offset, variance, total)
         self._now = self._jury.consensus()
         return Verdict.USED
 
-    def _doubt(self, at_ns: MonoNs) -> Verdict:
+    def _doubt(self, at_ns: MonoNs, deviations: float) -> Verdict:
+        """deviations: how far off the sample is, in standard deviations."""
         self._phase = _Phase.DOUBTING
-        self._doubting_ns = at_ns if self._doubting_ns is None else self._doubting_ns
-        patient = seconds(at_ns - self._doubting_ns) >= max(_PATIENCE, _RECENT * self._interval / 2)
+        if self._doubting_ns is None:
+            self._doubting_ns, self._crept = at_ns, deviations < _CREPT
+        patience = 0.0 if self._crept else max(_PATIENCE, _RECENT * self._interval / 2)
+        patient = seconds(at_ns - self._doubting_ns) >= patience
         if not patient or sum(spike for *_, spike in self._recent) < _DOUBTS:
             return Verdict.SPIKE
         recent = list(self._recent)
@@ -280,9 +288,15 @@ class Kalman:
         share = 1.0 / min(_NOISE_MEMORY, self._samples + 4.0)
         self._noise = max(_RESOLUTION**2, min(1e12, self._noise * (1 + (square - 1) * share)))
 
+    def _learn_bias(self, normal: float) -> None:
+        """The mean of recent innovations, over about as long as the filter itself remembers; and its own standard deviation."""
+        share = max(_BIAS_SHARES[0], min(_BIAS_SHARES[1], self._now.gain))
+        self._bias += (normal - self._bias) * share
+        self._bias_sigma = math.sqrt(share / (2 - share))
+
     def _lag(self) -> float:
-        """The mean of recent innovations where it is no accident (the mean of 31 in effect, so their sigma is a fifth and a half)."""
-        if abs(self._bias) < 3 / math.sqrt(31):
+        """The mean of recent innovations where it is no accident."""
+        if abs(self._bias) < _GATE * self._bias_sigma:
             return 0.0
         return self._bias * math.sqrt(self._noise + self._now.phase_variance)
 

@@ -33,6 +33,8 @@ from ._types import KINDS, Evidence, IntegrityReport, IntegritySettings
 __all__ = ["Guard", "Standing"]
 
 _FROM = 0.75  # of its limit: where a measurement begins to count
+_SUSPICIOUS = 0.5
+"""Strength of the evidence of the pulse, from which the bound allows for its being true; honest pulses stay below."""
 _WITHHELD = 10  # pulses in a row
 _DISPUTE = 86_400 * NS
 _LARGEST_DISPUTE = 1.0  # s
@@ -209,7 +211,7 @@ class Guard:
 
     @property
     def _is_suspicious(self) -> bool:
-        return any(each.kind == "pulse" for each in self._evidence)
+        return any(each.kind == "pulse" and each.strength >= _SUSPICIOUS for each in self._evidence)
 
     def _let_pass(self) -> bool:
         """A pulse far from its place had better wait; many in a row are for the tests to judge."""

@@ -134,11 +134,14 @@ def test_recording_without_a_fix_never_locks_and_says_why(rigs: dict[str, _Rig],
     assert not daemon.ask().measurement.synchronised
 
 
-def test_every_recording_with_enough_fixes_is_played() -> None:
+def test_every_nmea_recording_with_enough_fixes_is_played() -> None:
+    """Those in UBX alone carry their times in binary; a whole daemon on UBX is in test_daemon_ubx.py."""
     from stratum1.gnss import decode_recording  # noqa: PLC0415
 
     enough = set()
     for path in _RECORDINGS.glob("*.log"):
+        if not LoopedRecording(path).epochs:
+            continue
         run = best = 0
         for epoch in decode_recording(path.read_bytes(), None):
             run = run + 1 if epoch.fix.mode >= 2 and epoch.fix.time else 0
