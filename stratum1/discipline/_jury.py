@@ -1,7 +1,7 @@
 """Which crystal is this? Filters that believe different things run side by side, and those that predict best have the say.
 
 A filter that knows how much its crystal wanders is the best there is for it (`_member`); one that is wrong by a factor of two loses
-a tenth. Nobody tells us, and a cycle of temperature is no random walk at all. So members with every wander from 1e-11 to 1e-6
+a tenth. Nobody tells us, and a cycle of temperature is no random walk at all. So members with every wander from 1.5e-11 to 5e-7
 (and, with a drift state, every drift of practical use) see the same samples, and each is judged by what it said a second before each
 sample: the mean square of its innovations, which is, but for a constant, its likelihood (Ljung, System Identification, chapter 7:
 the prediction error method). The estimate is the mean of all, weighted by likelihood (Bayesian model averaging): the least mean square
