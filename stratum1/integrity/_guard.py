@@ -33,7 +33,7 @@ from ._types import KINDS, Evidence, IntegrityReport, IntegritySettings
 __all__ = ["Guard", "Standing"]
 
 _FROM = 0.75  # of its limit: where a measurement begins to count
-_SUSPICIOUS = 0.5
+_SUSPICIOUS = 0.7
 """Strength of the evidence of the pulse, from which the bound allows for its being true; honest pulses stay below."""
 _WITHHELD = 10  # pulses in a row
 _DISPUTE = 86_400 * NS
