@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import typer
@@ -23,23 +24,44 @@ _TOLD = ("leap", "lock", "step")
 ListKind = Literal["listed", "none", "expired", "missing"]
 
 
+# Enumerations, since the typer of Debian trixie takes no Literal.
+class _List(StrEnum):
+    LISTED = "listed"
+    NONE = "none"
+    EXPIRED = "expired"
+    MISSING = "missing"
+
+
+class _Receiver(StrEnum):
+    ANNOUNCES = "announces"
+    DENIES = "denies"
+    SILENT = "silent"
+
+
+class _Liar(StrEnum):
+    NOBODY = "nobody"
+    RECEIVER = "receiver"
+    SOURCE = "source"
+    BOTH = "both"
+
+
 def run(
     *,
     sign: Annotated[int, typer.Option(min=-1, max=1, help="1: a second is inserted; -1: one is deleted.")] = 1,
     list_kind: Annotated[
-        ListKind,
+        _List,
         typer.Option(
             "--list", help='What the list says: it has the leap second ("listed"), it is valid and has none, expired, or missing.'
         ),
-    ] = "listed",
+    ] = _List.LISTED,
     receiver: Annotated[
-        Literal["announces", "denies", "silent"], typer.Option(help="What the receiver announces; one that speaks NMEA only is silent.")
-    ] = "announces",
+        _Receiver, typer.Option(help="What the receiver announces; one that speaks NMEA only is silent.")
+    ] = _Receiver.ANNOUNCES,
     sources: Annotated[int, typer.Option(min=0, max=16, help="How many other servers there are; all of them announce.")] = 0,
     false: Annotated[
-        Literal["nobody", "receiver", "source", "both"],
+        _Liar,
         typer.Option("--false", help="Nothing really happens: who announces it all the same (of the servers, the first one)."),
-    ] = "nobody",
+    ] = _Liar.NOBODY,
     smear: Annotated[Smear, typer.Option(help="Tell also what a listener that smears would show.")] = Smear.NONE,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -50,7 +72,7 @@ def run(
     if sign == 0:
         typer.echo("--sign 0: allowed are 1 (a second is inserted) and -1 (one is deleted).", err=True)
         raise typer.Exit(2)
-    scenario = _scenario(sign, list_kind, receiver, sources, false)
+    scenario = _scenario(sign, list_kind.value, receiver, sources, false)
     legs = (replace(scenario, before=_DAY + scenario.before, after=20 - _DAY), scenario)
     done = [rehearse(leg) for leg in legs]
     good = all(_good(each) for each in done)

@@ -52,7 +52,7 @@ def test_an_attack_is_told_with_when_it_was_refused(files: tuple[Path, Path], tm
     assert "spoofing is affirmed" in said["text"]
     wrong = cli_runner().invoke(app, [*arguments, "--attack", "magic"])
     assert wrong.exit_code == 2
-    assert "known attacks are none, drag" in wrong.output
+    assert "known attacks are none, drag" in wrong.stderr
     del tmp_path
 
 
