@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bench.noise import draw
 from stratum1.clock import ClockLimits
 from stratum1.discipline import DisciplineSettings, DriftRecord
+from stratum1.integrity import IntegritySettings
 from stratum1.interchange import LockState
 from stratum1.pipeline import PipelineSettings
 from stratum1.simulation import SETTLING, Loop, PipelineLoop, Row, SampleLoop, Scenario, SimulationResult, quantile, simulate
@@ -32,7 +33,8 @@ class Subject(NamedTuple):
 class Trial:
     """A prepared run. offset: reference minus our clock at the start, seconds. begin, end: the seconds that RMS and so on are taken over.
 
-    seed: of the receiver's serial delays. jitter: what the discipline alone is told of a stamp, seconds.
+    seed: of the receiver's serial delays. jitter: what the discipline alone is told of a stamp, seconds. guarded: whether the receiver's
+    pulses are held against the crystal ([integrity]).
     """
 
     frequency: Sequence[float]
@@ -44,6 +46,7 @@ class Trial:
     end: int | None = None
     jitter: float = 1e-6
     drift: DriftRecord | None = None
+    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def make_loop(subject: Subject, trial: Trial, limits: ClockLimits) -> Loop:
     settings = DisciplineSettings() if subject.engine is None else DisciplineSettings(engine=subject.engine)
     if subject.alone:
         return SampleLoop(limits, settings, trial.drift, trial.jitter)
-    return PipelineLoop(limits, PipelineSettings(settings), trial.drift)
+    integrity = IntegritySettings(enabled=trial.guarded)
+    return PipelineLoop(limits, PipelineSettings(settings, integrity=integrity), trial.drift)
 
 
 def ran(trial: Trial, subject: Subject) -> SimulationResult:

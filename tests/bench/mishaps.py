@@ -117,23 +117,23 @@ def noisier(seed: int) -> Trial:
 
 
 def clock_jump(size: float) -> Callable[[int], Trial]:
-    """Our clock jumps within the second after two hours."""
+    """Our clock jumps within the second after two hours. Unguarded: a counter can't jump, so the guard rightly calls the pulses forged."""
 
     def jump(steps: Array) -> Array:
         steps[2 * HOUR] += size
         return steps
 
-    return lambda seed: changed(seed, PLAIN, jump, None)
+    return lambda seed: replace(changed(seed, PLAIN, jump, None), guarded=False)
 
 
 def crystal_jump(seed: int) -> Trial:
-    """The crystal's frequency jumps by 1 ppm after two hours."""
+    """The crystal's frequency jumps by 1 ppm after two hours. Unguarded, as above: pulses dragged by 1 us a second look the same."""
 
     def jump(steps: Array) -> Array:
         steps[2 * HOUR :] += 1e-6
         return steps
 
-    return changed(seed, PLAIN, jump, None)
+    return replace(changed(seed, PLAIN, jump, None), guarded=False)
 
 
 def with_drift(frequency: float, uncertainty: float) -> Callable[[int], Trial]:
