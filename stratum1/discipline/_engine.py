@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from stratum1.clock import ClockLimits
 from stratum1.interchange import Steering
 from stratum1.timescale import MonoNs
 
-__all__ = ["Engine", "Estimate", "Verdict"]
+__all__ = ["Engine", "Estimate", "Verdict", "slewing"]
+
+_SLEW = 1e-3  # s/s; kernels can do a hundred times more, but then a late second hand overshoots and clients see a frequency error
 
 
 class Verdict(Enum):
@@ -76,3 +79,9 @@ class Engine(Protocol):
 
     def restart(self, frequency_sigma: float) -> None:
         """Measure anew: the phase is not trusted any more, the frequency to frequency_sigma (s/s)."""
+
+
+def slewing(limits: ClockLimits, frequency: float, wanted: float) -> Steering:
+    """The steering of a lasting frequency and of as much of the wanted phase rate (both s/s) as clock and clients bear."""
+    slew = min(limits.max_slew, max(_SLEW, 2 * abs(frequency)))
+    return Steering(frequency, max(-slew - frequency, min(slew - frequency, wanted)))

@@ -22,7 +22,7 @@ from stratum1.clock import ClockLimits
 from stratum1.interchange import Steering
 from stratum1.timescale import MonoNs, seconds
 
-from ._engine import Estimate, Verdict
+from ._engine import Estimate, Verdict, slewing
 from ._jury import Consensus, Jury
 from ._line import Line, Window
 from ._types import FrequencyEstimate
@@ -50,7 +50,6 @@ _WEIGHT_MEMORY = 64.0  # samples
 _WEIGHT_RANGE, _VAGUE = math.log(16.0), math.log(2.0)
 _SMOOTH, _SOONEST = 8.0, 1.5
 """The phase is taken out over this part of the filter's time constant, and over so many intervals at the least."""
-_SLEW = 1e-3  # s/s; kernels can do more, but then a late second hand overshoots and clients see a frequency error
 _RESOLUTION = 1e-9  # s; stamps have no more
 _LONGEST = 1e5  # s; a longer gap has been ended by a new measurement anyway
 
@@ -124,10 +123,9 @@ class Kalman:
         self._advance(at_ns)
         frequency, phase = self._predicted()
         wanted = phase / max(1.0, _SOONEST * self._interval, self._interval / (_SMOOTH * self._now.gain))
-        slew = min(self._limits.max_slew, max(_SLEW, 2 * abs(frequency)))
-        rate = max(-slew - frequency, min(slew - frequency, wanted))
-        self._in_force = frequency + rate
-        return Steering(frequency, rate)
+        steering = slewing(self._limits, frequency, wanted)
+        self._in_force = steering.frequency + steering.phase_rate
+        return steering
 
     def estimate(self) -> Estimate:
         """See `Engine.estimate`."""

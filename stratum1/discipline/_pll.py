@@ -18,7 +18,7 @@ from stratum1.clock import ClockLimits
 from stratum1.interchange import Steering
 from stratum1.timescale import MonoNs, seconds
 
-from ._engine import Estimate, Verdict
+from ._engine import Estimate, Verdict, slewing
 from ._line import Line, Window
 from ._types import FrequencyEstimate
 
@@ -38,7 +38,6 @@ _AGEING = 1e-6  # s/s; what temperature may have done since the drift file was w
 _REMEMBERED = 1e-7  # s/s; what the frequency may have done in a gap, plus its uncertainty
 _GAP = 30.0  # s without samples (or 20 intervals) after which phase is measured anew
 _JITTER_SAMPLES = 64.0
-_SLEW = 1e-3  # s/s; kernels can do a hundred times more, but then a late second hand overshoots and clients see a frequency error
 _RESOLUTION = 1e-9  # s; stamps have no more
 
 
@@ -109,9 +108,9 @@ class PllFll:
         """See `Engine.command`; the phase is amortised over a fifth of the time constant, at least one second."""
         self._advance(at_ns)
         wanted = self._offset / max(1.0, self._time_constant / 5, self._interval / 2)
-        slew = min(self._limits.max_slew, max(_SLEW, 2 * abs(self._frequency)))
-        self._rate = max(-slew - self._frequency, min(slew - self._frequency, wanted))
-        return Steering(self._frequency, self._rate)
+        steering = slewing(self._limits, self._frequency, wanted)
+        self._rate = steering.phase_rate
+        return steering
 
     def estimate(self) -> Estimate:
         """See `Engine.estimate`."""
