@@ -4,16 +4,21 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CACHE := .cache
+# What the native data plane is built from.
+NATIVE := $(wildcard stratum1/dataplane/Cargo.* stratum1/dataplane/src/*.rs)
 # command:Debian package
 TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 nsenter:util-linux systemd-analyze:systemd chromium:chromium
 
-.PHONY: help run test test-first test-floor test-long lint docs bench bench-timing bench-kernel lock clean
+.PHONY: help run native test test-first test-floor test-long lint docs bench bench-timing bench-kernel lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 run: $(CACHE)/run.stamp ## the server on this machine: simulated receiver, loopback only, no privilege (ARGS="..." is passed on)
 	@exec $(BIN)/stratum1 run --simulate $(ARGS)
+
+native: $(CACHE)/test.stamp ## builds the native data plane in place, after a change of the crate
+	STRATUM1_NATIVE=require $(BIN)/python setup.py --quiet build_rust --inplace
 
 test: $(CACHE)/test.stamp test-tools lint ## everything that CI runs: lint, types, tests under Python 3.11 and in a Debian trixie root
 	@tools/test.sh
@@ -58,14 +63,14 @@ clean: ## removes what was built; the downloaded roots too
 test-tools:
 	@tools/need.sh $(TEST_TOOLS)
 
-$(CACHE)/run.stamp: requirements/run.txt pyproject.toml tools/venv.sh
+$(CACHE)/run.stamp: requirements/run.txt pyproject.toml setup.py tools/venv.sh $(NATIVE)
 	@mkdir -p $(CACHE)
 	@tools/venv.sh $(VENV) requirements/run.txt
 	@touch $@
 
-$(CACHE)/test.stamp: requirements/test.txt pyproject.toml tools/venv.sh
+$(CACHE)/test.stamp: requirements/test.txt pyproject.toml setup.py tools/venv.sh $(NATIVE)
 	@mkdir -p $(CACHE)
-	@tools/venv.sh $(VENV) requirements/test.txt
+	@STRATUM1_NATIVE=require tools/venv.sh $(VENV) requirements/test.txt
 	@touch $@ $(CACHE)/run.stamp
 
 $(CACHE)/docs.stamp: requirements/docs.txt pyproject.toml tools/venv.sh

@@ -1,4 +1,8 @@
-"""Writes the build date into the package; all else about the build stands in pyproject.toml."""
+"""Writes the build date into the package and builds its native part; all else about the build stands in pyproject.toml.
+
+STRATUM1_NATIVE says what to do about the native part: "auto" (the default) builds it where there is a Rust toolchain of at least
+1.85, "require" fails where it can't be built, "off" leaves it out.
+"""
 
 import os
 import time
@@ -6,6 +10,11 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+
+try:
+    from setuptools_rust import Binding, RustExtension
+except ModuleNotFoundError:  # an install without build isolation, on a machine that does not have it
+    RustExtension = None
 
 _DAY = 86_400
 _INFO = Path("stratum1") / "_build_info.py"
@@ -33,4 +42,29 @@ class BuildWithDate(build_py):
         return outputs if self.editable_mode else [*outputs, str(Path(self.build_lib) / _INFO)]
 
 
-setup(cmdclass={"build_py": BuildWithDate})
+def rust_extensions() -> list:
+    """The native data plane, as far as STRATUM1_NATIVE wants it."""
+    wanted = os.environ.get("STRATUM1_NATIVE") or "auto"
+    if wanted not in ("auto", "require", "off"):
+        raise SystemExit(f'STRATUM1_NATIVE: "auto", "require" or "off" is expected, not {wanted!r}')
+    if wanted == "off":
+        return []
+    if RustExtension is None:
+        if wanted == "require":
+            raise SystemExit("STRATUM1_NATIVE=require: setuptools-rust is not installed")
+        return []
+    return [
+        RustExtension(
+            "stratum1._dataplane",
+            path="stratum1/dataplane/Cargo.toml",
+            binding=Binding.PyO3,
+            py_limited_api=True,
+            optional=wanted == "auto",
+            debug=False,
+            rust_version=">=1.85",
+            args=["--locked"],
+        )
+    ]
+
+
+setup(cmdclass={"build_py": BuildWithDate}, rust_extensions=rust_extensions())

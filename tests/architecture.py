@@ -158,6 +158,7 @@ _PURE_MODULES = {
     *("stratum1.outputs." + name for name in ("_management", "_ptp_clock", "_quality", "_sample", "_servo", "report")),
     *("stratum1.pps." + name for name in ("events", "report")),
     "stratum1.server._smear",
+    "stratum1.server.service",
     "stratum1.server.reply",
 }
 
@@ -214,6 +215,7 @@ def tracked_files() -> list[Path]:
         ".venv",
         ".cache",
         "build",
+        "target",
         "dist",
         "site",
         "__pycache__",
@@ -225,6 +227,6 @@ def tracked_files() -> list[Path]:
     found = []
     for path in sorted(ROOT.rglob("*")):
         parts = path.relative_to(ROOT).parts
-        if path.is_file() and not ignored & set(parts) and not any(part.endswith(".egg-info") for part in parts):
+        if path.is_file() and not ignored & set(parts) and not any(part.endswith((".egg-info", ".so")) for part in parts):
             found.append(path)
     return found

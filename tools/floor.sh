@@ -10,6 +10,9 @@
 # What Debian does not have (pyubx2 and what it needs) comes as the wheels that requirements/test.txt pins by hash: fetched once, outside,
 # and kept in .cache beside the root.
 #
+# The root has no Rust toolchain, so the install shows that one is not needed; the native data plane, which is made for every Python from
+# 3.11 on (abi3), is then laid beside the installed package as the first lane built it.
+#
 # Left out here, because what they need is not in the root: tests/e2e (browser), tests/interop (peers),
 # tests/deploy/test_deploy_ansible.py (ansible). They run in the first lane.
 set -euo pipefail
@@ -18,7 +21,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 packages=(python3 python3-pip python3-setuptools python3-wheel
     python3-aiohttp python3-nmea2 python3-periphery python3-prometheus-client python3-pydantic python3-rich python3-sdnotify
-    python3-serial python3-structlog python3-typer python3-cryptography
+    python3-serial python3-structlog python3-typer python3-cryptography python3-openssl
     python3-pytest python3-pytest-aiohttp python3-pytest-asyncio python3-pytest-timeout python3-hypothesis python3-numpy
     python3-jsonschema python3-yaml busybox iproute2 mount systemd tzdata udev)
 options=(--variant=minbase --format=tar
@@ -64,6 +67,7 @@ inside() {
     mkdir "$root"
     tar -C "$root" -xpf "$tar" --exclude='./dev/*'
     cp -r "$shelf" "$root/wheels"
+    cp stratum1/_dataplane.abi3.so "$root/"
     mkdir "$root/src"
     { git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -path ./.cache -prune -o -path ./.venv -prune -o -type f -print0; } |
         xargs -0r sh -c 'for file; do [ -e "$file" ] && printf "%s\0" "$file"; done' sh | tar --null --files-from=- -c | tar -C "$root/src" -x
@@ -85,6 +89,7 @@ inside() {
     "${install[@]}" --require-hashes --find-links /wheels --requirement /wheels/pins.txt
     "${install[@]}" --no-build-isolation .
     rm -rf build
+    cp /_dataplane.abi3.so "$("${environment[@]}" python3 -c 'import stratum1; print(stratum1.__path__[0])')/"
     # Neither this nor what it starts (PYTHONSAFEPATH) has the tree on its path: the installed package is what is tested.
     "${environment[@]}" pytest -p no:cacheprovider --quiet --junitxml=/floor.xml "${ignored[@]/#/--ignore=}" "$@"
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # venv.sh DIRECTORY LOCK : a virtual environment that holds exactly the pinned packages, and this tree (editable) on top.
+# The native data plane is built where there is a Rust toolchain; STRATUM1_NATIVE=require fails where there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$1 lock=$2
@@ -12,6 +13,10 @@ if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
     fi
     echo "making $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
+fi
+if [ "${STRATUM1_NATIVE:-auto}" = require ] && ! command -v cargo >/dev/null; then
+    echo "Rust 1.85 or newer is needed to build the native data plane for the tests: install it by rustup, or Debian trixie's cargo." >&2
+    exit 1
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 "$venv/bin/python" -m pip install --quiet --require-hashes --requirement "$lock"

@@ -1,0 +1,14 @@
+//! The packet hot path of stratum1, built as the Python module `stratum1._dataplane`.
+//!
+//! The Python responder (`stratum1/server/reply.py`) is the specification: for the same request, settings, state, times and random
+//! octets this crate gives the same octets and the same record, and a differential test says so. Nothing here takes the GIL while a
+//! packet is answered. Each module that Python sees has a `register` function.
+
+use pyo3::prelude::*;
+
+/// The native part of the data plane. Import it by `stratum1.dataplane`, which says why where it is missing.
+#[pymodule]
+fn _dataplane(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    Ok(())
+}
