@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Both lanes, all of each even if the other fails; the last line adds them up. `make test` has made what they need.
+# Both lanes side by side, all of each even if the other fails; the last line adds them up. `make test` has made what they need.
+# Each lane is one process that waits most of the time; the second has a root, a network and a process tree of its own.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 cache=${STRATUM1_CACHE:-$PWD/.cache}
@@ -7,10 +8,14 @@ mkdir -p "$cache"
 rm -f "$cache/first.xml" "$cache/floor.xml"
 status=0
 first=$(.venv/bin/python -c 'import platform; print("python-" + platform.python_version())')
+tools/floor.sh "$cache/floor.xml" >"$cache/floor.log" 2>&1 &
+floor=$!
+trap 'kill "$floor" 2>/dev/null' INT TERM
 echo "== lane 1: $first, pinned packages"
 [[ $first == python-3.11.* ]] || echo "(there is no Python 3.11 on this machine; CI has one)"
-.venv/bin/python -m pytest --quiet --junitxml="$cache/first.xml" "$@" || status=1
+.venv/bin/python -m pytest --quiet --durations=25 --junitxml="$cache/first.xml" "$@" || status=1
+wait "$floor" || status=1
 echo "== lane 2: Python 3.13 in a Debian trixie root, trixie's packages"
-tools/floor.sh "$cache/floor.xml" || status=1
+cat "$cache/floor.log"
 .venv/bin/python tools/lanes.py "$first=$cache/first.xml" "trixie=$cache/floor.xml" || status=1
 exit $status
