@@ -14,9 +14,15 @@ if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
     echo "making $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
 fi
-if [ "${STRATUM1_NATIVE:-auto}" = require ] && ! command -v cargo >/dev/null; then
-    echo "Rust 1.85 or newer is needed to build the native data plane for the tests: install it by rustup, or Debian trixie's cargo." >&2
-    exit 1
+PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin # where rustup puts it, which a plain shell does not know
+if [ "${STRATUM1_NATIVE:-auto}" = require ]; then
+    # Debian bookworm keeps a new enough Rust for its browsers; from trixie on the plain package is one.
+    command -v cargo >/dev/null || tools/need.sh "cargo:$(apt-cache show cargo-web >/dev/null 2>&1 && echo cargo-web || echo cargo)"
+    version=$(cargo --version | awk '{ print $2 }')
+    if [ "$(printf '%s\n' 1.85 "$version" | sort -V | head -n 1)" != 1.85 ]; then
+        echo "Rust 1.85 or newer is needed to build the native data plane, and this is $version: update it, by rustup for instance." >&2
+        exit 1
+    fi
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 "$venv/bin/python" -m pip install --quiet --require-hashes --requirement "$lock"
