@@ -15,7 +15,7 @@ from .pipeline import PipelineSettings
 from .pps.events import EdgeKind
 from .refclock import RefClockSettings
 from .selection import SelectionSettings, SourceOptions
-from .server import ListenAddress, ListenError, Smear, open_socket, parse_listen
+from .server import DataPlane, ListenAddress, ListenError, Smear, apart, open_socket, parse_listen
 from .timescale import LeapTable
 
 __all__ = ["DaemonError", "leap_watch", "listeners", "make_clock", "pipeline_settings", "unserved"]
@@ -36,10 +36,12 @@ def leap_watch(config: Config, taken: Callable[[LeapTable], None], note: Callabl
 def listeners(config: Config) -> list[ListenAddress]:
     """Where to listen, tried out: a server that can't listen must leave the clock to whoever steers it now. Raises DaemonError."""
     try:
-        addresses = [replace(parse_listen(each.listen), smear=Smear(each.smear)) for each in config.server]
+        asked = [
+            replace(parse_listen(each.listen), smear=Smear(each.smear), data_plane=DataPlane(each.data_plane)) for each in config.server
+        ]
+        addresses = list(apart(asked))
         for each in addresses:
-            beside_ipv4 = any(other.is_wildcard and other.host.version == 4 and other.port == each.port for other in addresses)
-            open_socket(each, v6_only=each.is_wildcard and beside_ipv4).close()
+            open_socket(each).close()
     except ValueError as error:
         raise DaemonError(f"[[server]] listen: {error}") from None
     except ListenError as error:

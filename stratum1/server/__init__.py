@@ -1,19 +1,29 @@
 """Answers NTP: the pure reply function, the counters, and the threads that own the sockets."""
 
+from ._cell import StateCell
 from ._counters import Counters, Tally
-from ._listen import ListenAddress, ListenError, open_socket, parse_listen, udp_port_owner
-from ._server import Server
+from ._listen import DataPlane, ListenAddress, ListenError, apart, open_socket, parse_listen, udp_port_owner
+from ._plane import Maker, Plane, PlaneError, PlaneReport, StampKind, TableUse
+from ._python_plane import PythonPlane
+from ._server import ListenerReport, Server
 from ._smear import Smear, smear_ns
-from ._worker import PythonWorker, StateCell
+from ._worker import PythonWorker
 from .reply import MAX_HOLD_NS, MAX_REQUEST, Outcome, Record, Responder, ServerReason, ServerResponse, check_state, reply
 
 __all__ = [
     "MAX_HOLD_NS",
     "MAX_REQUEST",
     "Counters",
+    "DataPlane",
     "ListenAddress",
     "ListenError",
+    "ListenerReport",
+    "Maker",
     "Outcome",
+    "Plane",
+    "PlaneError",
+    "PlaneReport",
+    "PythonPlane",
     "PythonWorker",
     "Record",
     "Responder",
@@ -21,8 +31,11 @@ __all__ = [
     "ServerReason",
     "ServerResponse",
     "Smear",
+    "StampKind",
     "StateCell",
+    "TableUse",
     "Tally",
+    "apart",
     "check_state",
     "open_socket",
     "parse_listen",

@@ -4,13 +4,26 @@ import contextlib
 import errno
 import os
 import socket
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from ._smear import Smear
+from .service import ListenerSettings
 
-__all__ = ["IP_PKTINFO", "SO_TIMESTAMPNS", "ListenAddress", "ListenError", "open_socket", "parse_listen", "udp_port_owner"]
+__all__ = [
+    "IP_PKTINFO",
+    "SO_TIMESTAMPNS",
+    "DataPlane",
+    "ListenAddress",
+    "ListenError",
+    "apart",
+    "open_socket",
+    "parse_listen",
+    "udp_port_owner",
+]
 
 SO_TIMESTAMPNS = 35
 """asm-generic/socket.h; the same number is the control message's type (SCM_TIMESTAMPNS). Python has no name for it."""
@@ -23,16 +36,32 @@ class ListenError(Exception):
     """A listener can't be opened; the message says why, and what to do."""
 
 
+class DataPlane(StrEnum):
+    """Who answers at a listener."""
+
+    AUTO = "auto"
+    """The native plane where it is built, else the Python plane."""
+    NATIVE = "native"
+    PYTHON = "python"
+    XDP = "xdp"
+    """Plain requests in the network driver, the others as with AUTO."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """An address and UDP port to listen at. "[::]" takes IPv4 too; port 0 lets the kernel choose one (tests).
+    """An address and UDP port to listen at. "[::]" takes IPv4 too, unless v6_only; port 0 lets the kernel choose one (tests).
 
-    smear: how the clients there are shown a leap second.
+    smear: how the clients there are shown a leap second. settings: who is served there. data_plane: who is to answer.
+    workers: threads that answer, 0: as the plane finds best.
     """
 
     host: IPv4Address | IPv6Address
     port: int
     smear: Smear = Smear.NONE
+    settings: ListenerSettings = field(default_factory=ListenerSettings)
+    data_plane: DataPlane = DataPlane.AUTO
+    workers: int = 0
+    v6_only: bool = False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if self.host.version == 6 else f"{self.host}:{self.port}"
@@ -58,11 +87,8 @@ def parse_listen(text: str) -> ListenAddress:
     return ListenAddress(address, int(port))
 
 
-def open_socket(listen: ListenAddress, v6_only: bool = False) -> socket.socket:
-    """A bound UDP socket with kernel receive stamps, and the asked address told with each packet on wildcards.
-
-    Raises ListenError. v6_only: "[::]" leaves IPv4 to another listener.
-    """
+def open_socket(listen: ListenAddress) -> socket.socket:
+    """A bound UDP socket with kernel receive stamps, and the asked address told with each packet on wildcards. Raises ListenError."""
     family = socket.AF_INET6 if listen.host.version == 6 else socket.AF_INET
     try:
         opened = socket.socket(family, socket.SOCK_DGRAM)
@@ -70,7 +96,7 @@ def open_socket(listen: ListenAddress, v6_only: bool = False) -> socket.socket:
         raise ListenError(_explain(listen, error)) from error
     try:
         if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listen.v6_only)
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         if listen.is_wildcard and family == socket.AF_INET6:
@@ -82,6 +108,12 @@ def open_socket(listen: ListenAddress, v6_only: bool = False) -> socket.socket:
         opened.close()
         raise ListenError(_explain(listen, error)) from error
     return opened
+
+
+def apart(listeners: Sequence[ListenAddress]) -> tuple[ListenAddress, ...]:
+    """The listeners, each "[::]" leaving IPv4 to a "0.0.0.0" of the same port."""
+    ipv4 = {each.port for each in listeners if each.is_wildcard and each.host.version == 4}
+    return tuple(replace(each, v6_only=each.is_wildcard and each.host.version == 6 and each.port in ipv4) for each in listeners)
 
 
 def udp_port_owner(port: int, proc: Path = Path("/proc")) -> str | None:

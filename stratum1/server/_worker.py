@@ -9,14 +9,14 @@ import struct
 import threading
 import time
 
-from stratum1.interchange import TimeState
 from stratum1.timescale import NS, UtcNs
 
+from ._cell import StateCell
 from ._counters import Counters, Tally
 from ._listen import IP_PKTINFO, SO_TIMESTAMPNS, ListenAddress
-from .reply import MAX_REQUEST, Responder, check_state
+from .reply import MAX_REQUEST, Responder
 
-__all__ = ["PythonWorker", "StateCell"]
+__all__ = ["PythonWorker"]
 
 _TIMESPEC = struct.Struct("=qq")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(20)  # a stamp and the larger (IPv6) packet info
@@ -24,26 +24,6 @@ _PAUSE_AFTER_ERROR = 0.05
 
 _Ancillary = list[tuple[int, int, bytes]]
 _Sender = tuple[str, int] | tuple[str, int, int, int]
-
-
-class StateCell:
-    """Where the publisher puts the TimeState and everybody reads it: one reference, replaced whole, so that no lock is needed."""
-
-    __slots__ = ("_current",)
-
-    def __init__(self, state: TimeState) -> None:
-        check_state(state)
-        self._current = state
-
-    @property
-    def current(self) -> TimeState:
-        """The state published last."""
-        return self._current
-
-    def publish(self, state: TimeState) -> None:
-        """Replace the state. Raises ValueError, and keeps the old one, if no reply could be made from it."""
-        check_state(state)
-        self._current = state
 
 
 class PythonWorker:
