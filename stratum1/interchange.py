@@ -181,6 +181,8 @@ class TimeState:
     monotonic: Mapping | None
     smeared_leap: LeapPlan | None = None
     """The leap second within twelve hours before or after, for listeners that smear it."""
+    tai_offset: int = 0
+    """TAI - UTC now, seconds; 0 where it is not known. From `leap_plan.at` on it is one more or less, as its sign says."""
 
     def error_bound_at(self, served: UtcNs) -> float:
         """The bound of our clock's error at a served time, seconds; it never shrinks on the way."""

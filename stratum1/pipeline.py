@@ -123,6 +123,7 @@ class Pipeline:
             realtime=realtime,
             monotonic=monotonic,
             smeared_leap=self._leaps.near(now.clock_ns),
+            tai_offset=self._leaps.tai_offset or 0,
         )
 
     def clock_status(self, state: TimeState) -> ClockStatus:

@@ -157,9 +157,13 @@ _PURE_MODULES = {
     ),
     *("stratum1.outputs." + name for name in ("_management", "_ptp_clock", "_quality", "_sample", "_servo", "report")),
     *("stratum1.pps." + name for name in ("events", "report")),
-    "stratum1.server._smear",
-    "stratum1.server.service",
-    "stratum1.server.reply",
+    *(
+        "stratum1.server." + name
+        for name in (
+            *("_access", "_judge", "_mac", "_nts", "_reasons", "_rules", "_shown", "_smear", "_stamps", "_state_words", "_tables"),
+            *("_v5", "_v5_fields", "reply", "service"),
+        )
+    ),
 }
 
 

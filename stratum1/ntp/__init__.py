@@ -12,7 +12,9 @@ from ._errors import (
     UnsupportedVersionError,
     WireError,
 )
+from ._fields import FieldKind, FieldPlace, field, inner_fields, request_fields_v4
 from ._header import HEADER_SIZE, Header, HeaderFields, Mode, pack_header, request_fields, unpack_header
+from ._keys import KeyKind, SymmetricKey
 from ._packet import ExtensionField, Mac, Packet, parse
 from ._refid import NO_REFID, refid_of_address, refid_of_name, refid_text
 
@@ -23,23 +25,30 @@ __all__ = [
     "ExtensionOverrunError",
     "ExtensionTooShortError",
     "ExtensionUnalignedError",
+    "FieldKind",
+    "FieldPlace",
     "ForeignModeError",
     "Header",
     "HeaderFields",
+    "KeyKind",
     "Mac",
     "Mode",
     "Packet",
+    "SymmetricKey",
     "TrailingOctetsError",
     "TruncatedHeaderError",
     "UnalignedLengthError",
     "UnencodablePacketError",
     "UnsupportedVersionError",
     "WireError",
+    "field",
+    "inner_fields",
     "pack_header",
     "parse",
     "refid_of_address",
     "refid_of_name",
     "refid_text",
     "request_fields",
+    "request_fields_v4",
     "unpack_header",
 ]

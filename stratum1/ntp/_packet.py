@@ -25,16 +25,13 @@ from dataclasses import dataclass
 from stratum1.timescale import NtpShort, NtpTimestamp
 
 from ._errors import (
-    ExtensionOverrunError,
-    ExtensionTooShortError,
-    ExtensionUnalignedError,
     ForeignModeError,
-    TrailingOctetsError,
     TruncatedHeaderError,
     UnalignedLengthError,
     UnencodablePacketError,
     UnsupportedVersionError,
 )
+from ._fields import request_fields_v4
 from ._header import HEADER_SIZE, Mode, pack_header, unpack_header
 
 __all__ = ["ExtensionField", "Mac", "Packet", "parse"]
@@ -170,22 +167,8 @@ def parse(data: bytes) -> Packet:
 
 
 def _split_rest(data: bytes) -> tuple[tuple[ExtensionField, ...], Mac | None]:
-    at, fields = HEADER_SIZE, list[ExtensionField]()
-    if data[at:] == b"\0\0\0\0":
-        return (), Mac(0, b"")
-    while len(data) - at > _LONGEST_MAC:
-        kind, length = _FIELD.unpack_from(data, at)
-        if length < _SHORTEST_FIELD:
-            raise ExtensionTooShortError(f"extension field {kind:#06x} at octet {at}: length {length} is below 16")
-        if length % 4:
-            raise ExtensionUnalignedError(f"extension field {kind:#06x} at octet {at}: length {length} is no multiple of 4")
-        if length > len(data) - at:
-            raise ExtensionOverrunError(f"extension field {kind:#06x} at octet {at}: length {length}, {len(data) - at} octets are left")
-        fields.append(ExtensionField(kind, data[at + 4 : at + length]))
-        at += length
-    if 0 < len(data) - at < _SHORTEST_MAC:
-        raise TrailingOctetsError(f"octet {at}: {len(data) - at} octets are neither a MAC nor an extension field")
-    return tuple(fields), _mac(data, at)
+    places, at = request_fields_v4(data)
+    return tuple(ExtensionField(place.kind, data[place.start + 4 : place.end]) for place in places), _mac(data, at)
 
 
 def _mac(data: bytes, at: int) -> Mac | None:

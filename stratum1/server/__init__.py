@@ -8,13 +8,26 @@ from ._python_plane import PythonPlane
 from ._server import ListenerReport, Server
 from ._smear import Smear, smear_ns
 from ._worker import PythonWorker
-from .reply import MAX_HOLD_NS, MAX_REQUEST, Outcome, Record, Responder, ServerReason, ServerResponse, check_state, reply
+from .reply import (
+    MAX_HOLD_NS,
+    MAX_REQUEST,
+    Entropy,
+    Outcome,
+    Protection,
+    Record,
+    Responder,
+    Sender,
+    ServerReason,
+    ServerResponse,
+    check_state,
+)
 
 __all__ = [
     "MAX_HOLD_NS",
     "MAX_REQUEST",
     "Counters",
     "DataPlane",
+    "Entropy",
     "ListenAddress",
     "ListenError",
     "ListenerReport",
@@ -23,10 +36,12 @@ __all__ = [
     "Plane",
     "PlaneError",
     "PlaneReport",
+    "Protection",
     "PythonPlane",
     "PythonWorker",
     "Record",
     "Responder",
+    "Sender",
     "Server",
     "ServerReason",
     "ServerResponse",
@@ -39,7 +54,6 @@ __all__ = [
     "check_state",
     "open_socket",
     "parse_listen",
-    "reply",
     "smear_ns",
     "udp_port_owner",
 ]

@@ -8,9 +8,9 @@ from .reply import Record, ServerReason, ServerResponse
 
 __all__ = ["Counters", "Tally"]
 
-_ACCEPTED = frozenset({ServerResponse.TIME})
-_DENIED = frozenset({ServerResponse.CRYPTO_NAK})
+_ACCEPTED = frozenset({ServerResponse.TIME, ServerResponse.INTERLEAVED})
 _IGNORED = frozenset({ServerResponse.IGNORE})
+_DENIED = frozenset(ServerResponse) - _ACCEPTED - _IGNORED
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Never asyncio: a loop between the packet and the stamp costs four times as much 
 """
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -14,13 +15,15 @@ from stratum1.timescale import NS, UtcNs
 from ._cell import StateCell
 from ._counters import Counters, Tally
 from ._listen import IP_PKTINFO, SO_TIMESTAMPNS, ListenAddress
-from .reply import MAX_REQUEST, Responder
+from .reply import MAX_REQUEST, Responder, Sender
 
 __all__ = ["PythonWorker"]
 
 _TIMESPEC = struct.Struct("=qq")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(20)  # a stamp and the larger (IPv6) packet info
 _PAUSE_AFTER_ERROR = 0.05
+_MAPPED = bytes(10) + b"\xff\xff"
+"""::ffff:0:0/96, under which an IPv6 socket shows IPv4 senders."""
 
 _Ancillary = list[tuple[int, int, bytes]]
 _Sender = tuple[str, int] | tuple[str, int, int, int]
@@ -36,7 +39,7 @@ class PythonWorker:
         self._tally = Tally()
         self._stopping = threading.Event()
         self._state = cell.current
-        self._responder = Responder(self._state, listen.smear)
+        self._responder = Responder(self._state, smear=listen.smear)
         self._thread = threading.Thread(target=self._run, name=f"ntp {listen}", daemon=True)
 
     def start(self) -> None:
@@ -80,14 +83,16 @@ class PythonWorker:
     def _answer(self, request: bytes, ancillary: _Ancillary, sender: _Sender) -> None:
         state = self._cell.current
         if state is not self._state:
-            self._state, self._responder = state, Responder(state, self.listen.smear)
+            self._state, self._responder = state, self._responder.renewed(state)
         stamp, from_asked = self._read_ancillary(ancillary)
         mapping = state.realtime
         now = time.clock_gettime_ns(time.CLOCK_REALTIME)
-        if mapping is None:  # said to be unsynchronised
-            record, reply = self._responder.reply(request, UtcNs(stamp), UtcNs(now), sender[1])
-        else:
-            record, reply = self._responder.reply(request, mapping.served(stamp), mapping.served(now), sender[1])
+        served = UtcNs if mapping is None else mapping.served  # None is said to be unsynchronised
+        packed = socket.inet_pton(self._socket.family, sender[0].partition("%")[0])
+        if packed[:12] == _MAPPED:
+            packed = packed[12:]
+        outcome = self._responder.reply(request, Sender(packed, sender[1]), served(stamp), served(now), os.urandom)
+        record, reply = outcome.record, outcome.reply
         if reply is not None:
             try:
                 self._socket.sendmsg((reply,), from_asked, socket.MSG_DONTWAIT, sender)

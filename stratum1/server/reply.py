@@ -1,152 +1,110 @@
 """The answer to a request: a pure function, and the specification that every data plane must equal octet for octet.
 
 What is answered: versions 1 to 4, in mode 3 (client; the reply is mode 4) and mode 1 (symmetric active; the reply is mode 2,
-for we never let a stranger steer us). A version 1 request carries mode 0 and counts as a client's unless it comes from port
-123, where it would be another server's answer (RFC 1059 has no mode field). Everything else meets silence: replies and
-broadcasts (answering one would start an endless ping-pong), modes 6 and 7, other versions, malformed packets.
+for we never let a stranger steer us); version 5 where it is switched on (`_v5`). A version 1 request carries mode 0 and counts as a
+client's unless it comes from port 123, where it would be another server's answer (RFC 1059 has no mode field). Everything else
+meets silence: replies and broadcasts (answering one would start an endless ping-pong), modes 6 and 7, malformed packets.
 
-Unknown extension fields are skipped and the request is answered without any (RFC 7822). There are no keys yet, so a MAC can't
-be checked: version 4 gets a crypto-NAK (RFC 5905, section 9.2: the header and four zero octets), older versions know none and
-get silence. No reply is ever longer than its request.
+The first of these that applies decides: first octet, length and port (`_judge`); a sender that is ourselves; the access rules; the
+rate limit, before any cryptography; MS-SNTP and Autokey, which are recognised and not answered; NTS (`_nts`); a listener that wants
+NTS; the MAC (`_mac`); times that do not fit together; then the time (`_shown`).
+
+Unknown extension fields are skipped (RFC 7822). A lone unique identifier is echoed (RFC 8915, section 5.3), NTS or not. Kisses say
+what is refused: RATE, DENY, RSTR and (NTS) NTSN; mode 1 gets silence instead. A MAC that can't be verified gets a crypto-NAK in
+version 4 (RFC 5905, section 9.2: the header and four zero octets) and silence in older ones, which know none. No reply is ever longer
+than its request.
+
+Random octets are asked of `entropy` in this order and only where needed: 1 for a packet over the rate limit (below `leak`: answered
+all the same; below `leak + kiss`: RATE; else silence); 8 for the timestamps (`_stamps`); 16 for each new cookie; the nonce of an NTS
+reply (16, or 12 for AEAD 30).
 """
 
 import math
-from enum import StrEnum
+from collections.abc import Callable, Sequence
+from struct import Struct
 from typing import NamedTuple
 
-from stratum1.interchange import Leap, TimeState
+from stratum1.interchange import TimeState
 from stratum1.ntp import (
     HEADER_SIZE,
-    NO_REFID,
     ExtensionOverrunError,
     ExtensionTooShortError,
     ExtensionUnalignedError,
+    FieldKind,
+    FieldPlace,
     Mode,
     TrailingOctetsError,
-    UnalignedLengthError,
     WireError,
-    pack_header,
-    parse,
-    request_fields,
+    request_fields_v4,
 )
-from stratum1.timescale import NS, NtpShort, NtpTimestamp, UtcNs, ntp_short, ntp_timestamp
+from stratum1.timescale import NS, NTP_UNIX_OFFSET, UtcNs
 
-from ._smear import Smear, ambiguous, smear_ns, smear_refid
+from ._judge import MAX_REQUEST, judge
+from ._mac import Signature, judge_mac
+from ._nts import NtsRefusalError, claims_nts, lone_identifier, open_request, seal_reply, uses_nts
+from ._reasons import Outcome, Protection, Record, Sender, ServerReason, ServerResponse
+from ._rules import Rules
+from ._shown import Exchange, Shown
+from ._smear import Smear
+from ._stamps import MASK64
+from ._tables import Tables
+from .service import AccessAction, ListenerSettings, ServiceSettings
 
-__all__ = ["MAX_HOLD_NS", "MAX_REQUEST", "Outcome", "Record", "Responder", "ServerReason", "ServerResponse", "check_state", "reply"]
-
-MAX_REQUEST = 2048
-"""Octets of the longest request that is read; more than an Ethernet frame carries, and chrony stops at about 1,200."""
+__all__ = [
+    "MAX_HOLD_NS",
+    "MAX_REQUEST",
+    "Entropy",
+    "Outcome",
+    "Protection",
+    "Record",
+    "Responder",
+    "Sender",
+    "ServerReason",
+    "ServerResponse",
+    "check_state",
+]
 
 MAX_HOLD_NS = NS
 """A request that waited longer is dropped: its sender has given up, and a step of the clock would look the same."""
 
+Entropy = Callable[[int], bytes]
+"""Gives so many random octets."""
+
 _CRYPTO_NAK = b"\0\0\0\0"
-_NTP_PORT = 123
-
-
-class ServerResponse(StrEnum):
-    """What was done about a packet."""
-
-    TIME = "time"
-    """Answered; whether the time may be believed is in the reply."""
-    CRYPTO_NAK = "crypto-nak"
-    """Answered that its MAC could not be verified."""
-    IGNORE = "ignore"
-    """Silence."""
-
-
-class ServerReason(StrEnum):
-    """Why it was done; one for every packet."""
-
-    SYNCHRONISED = "synchronised"
-    UNSYNCHRONISED = "unsynchronised"
-    """A valid request while the time is not known: answered with leap 3 and stratum 0."""
-    UNKNOWN_KEY = "unknown-key"
-    """A MAC whose key is not ours."""
-    PEER_CRYPTO_NAK = "peer-crypto-nak"
-    """The packet itself is a crypto-NAK."""
-    SOURCE_PORT = "source-port"
-    """Sent from port 0, to which nothing can be sent back."""
-    TOO_SHORT = "too-short"
-    TOO_LONG = "too-long"
-    UNALIGNED = "unaligned"
-    """No whole number of 32-bit words."""
-    BAD_EXTENSION = "bad-extension"
-    """An extension field with a length that cannot be."""
-    TRAILING_OCTETS = "trailing-octets"
-    """The end is neither an extension field nor a MAC."""
-    VERSION = "version"
-    """Version 0, 5, 6 or 7."""
-    NOT_A_REQUEST = "not-a-request"
-    """A reply, a broadcast, or the reserved mode 0."""
-    CONTROL = "control"
-    """Mode 6."""
-    PRIVATE = "private"
-    """Mode 7."""
-    STALE = "stale"
-    """Its times do not fit together: the clock was stepped while we held it, or it waited for more than a second."""
-
-
-class Record(NamedTuple):
-    """What became of one packet; all counters derive from these. version: 0 to 7 as it stood in the packet, 0 if it was empty."""
-
-    version: int
-    reason: ServerReason
-    response: ServerResponse
-
-
-class Outcome(NamedTuple):
-    """The record of a packet and the octets to send back, or None for silence."""
-
-    record: Record
-    reply: bytes | None
-
-
-class _Verdict(NamedTuple):
-    """What a request's first octet alone decides: the reply's version and mode bits, or the reason for silence."""
-
-    bits: int
-    refusal: ServerReason | None
-
-
-class _Header(NamedTuple):
-    """The part of a reply's header that is the same for all requests while one TimeState stands."""
-
-    leap_bits: int
-    stratum: int
-    precision: int
-    root_delay: NtpShort
-    refid: bytes
-    reference: NtpTimestamp
-
-
-_ONE_SECOND = ntp_short(1.0)
+_AUTOKEY = 0x02
+_MS_SNTP, _MS_SNTP_EXTENDED = 20, 72
+_KISSES = {ServerResponse.KISS_RATE: b"RATE", ServerResponse.KISS_DENY: b"DENY", ServerResponse.KISS_RSTR: b"RSTR"}
 _REFUSALS: dict[type[WireError], ServerReason] = {
-    UnalignedLengthError: ServerReason.UNALIGNED,
     ExtensionTooShortError: ServerReason.BAD_EXTENSION,
     ExtensionUnalignedError: ServerReason.BAD_EXTENSION,
     ExtensionOverrunError: ServerReason.BAD_EXTENSION,
     TrailingOctetsError: ServerReason.TRAILING_OCTETS,
 }
+_OFFSET_NS = NTP_UNIX_OFFSET * NS
+_STAMPS = Struct("!QQ").pack
+_NEVER = 1 << 200
+_YEARS = 1 << 60  # ns, 36 years: a reference time further back is told from one to come with more care than `plain` takes
+_UPGRADE = b"NTP5DRFT"
+"""In the reference timestamp of a version 4 request: its sender also speaks a draft of version 5, and asks whether we do."""
 
 
-def _verdict(first: int) -> _Verdict:
-    version, mode = first >> 3 & 7, first & 7
-    if mode == Mode.CONTROL:
-        return _Verdict(0, ServerReason.CONTROL)
-    if mode == Mode.PRIVATE:
-        return _Verdict(0, ServerReason.PRIVATE)
-    if not 1 <= version <= 4:
-        return _Verdict(0, ServerReason.VERSION)
-    if mode == Mode.SYMMETRIC_ACTIVE:
-        return _Verdict(version << 3 | Mode.SYMMETRIC_PASSIVE, None)
-    if mode == Mode.CLIENT or (version == 1 and mode == Mode.RESERVED):
-        return _Verdict(version << 3 | Mode.SERVER, None)
-    return _Verdict(0, ServerReason.NOT_A_REQUEST)
+class _Ask(NamedTuple):
+    """One datagram that has passed `judge`. bits: the reply's version and mode."""
 
+    request: bytes
+    sender: Sender
+    bits: int
+    received: UtcNs
+    sent: UtcNs
+    entropy: Entropy
 
-_VERDICTS = tuple(_verdict(first) for first in range(256))
+    @property
+    def version(self) -> int:
+        return self.bits >> 3
+
+    def exchange(self, departed: UtcNs | None = None) -> Exchange:
+        """With its random bits, which are drawn here."""
+        return Exchange(self.request, self.bits, self.received, self.sent, int.from_bytes(self.entropy(8), "big"), departed)
 
 
 def check_state(state: TimeState) -> None:
@@ -164,132 +122,213 @@ def check_state(state: TimeState) -> None:
 
 
 class Responder:
-    """Answers while one TimeState stands; makes what all replies share only once. Holds no other state: any thread may use it."""
+    """Answers while one TimeState stands, by rules that outlive it. Holds nothing that changes but the tables: any thread may use it."""
 
-    __slots__ = ("_leap", "_smear", "_state", "_synchronised", "_unsynchronised", "_valid_until")
+    __slots__ = ("_from", "_heads", "_keep", "_middle", "_noise", "_rules", "_shown", "_until")
 
-    def __init__(self, state: TimeState, smear: Smear = Smear.NONE) -> None:
-        """`state` has passed `check_state`. smear: how this listener shows a leap second; one that smears announces none."""
-        precision = min(0, max(-128, state.precision))
-        usable = state.synchronised and state.stratum > 0 and state.realtime is not None
-        self._state = state
-        self._smear = smear
-        self._leap = state.smeared_leap if smear is not Smear.NONE else None
-        self._valid_until = state.valid_until if usable else None
-        self._synchronised = _Header(
-            state.leap << 6 if smear is Smear.NONE else 0,
-            state.stratum,
-            precision,
-            ntp_short(state.root_delay),
-            state.refid,
-            ntp_timestamp(state.reference_time),
-        )
-        # Stratum 16 is 0 on the wire (RFC 5905, figure 11); root delay and dispersion of 1 s each, as chrony sends them,
-        # keep us out of a selection even where somebody overlooks leap and stratum (RFC 5905: MAXDIST is 1 s).
-        self._unsynchronised = _Header(Leap.UNKNOWN << 6, 0, precision, _ONE_SECOND, NO_REFID, NtpTimestamp(0))
+    def __init__(
+        self,
+        state: TimeState,
+        service: ServiceSettings | None = None,
+        listener: ListenerSettings | None = None,
+        tables: Tables | None = None,
+        smear: Smear = Smear.NONE,
+    ) -> None:
+        """`state` has passed `check_state`. Left out: a service without keys and NTS, open to all, without tables.
 
-    def reply(self, request: bytes, receive_time: UtcNs, transmit_time: UtcNs, source_port: int) -> Outcome:
-        """The outcome of one datagram, see `reply`."""
-        bits, refusal = _judge(request, source_port)
-        wants_nak = refusal is ServerReason.UNKNOWN_KEY and bits >> 3 == 4
-        if refusal is not None and not wants_nak:
-            return _silence(request, refusal)
-        if not 0 <= transmit_time - receive_time <= MAX_HOLD_NS:
-            return _silence(request, ServerReason.STALE)
-        known = self._valid_until is not None and transmit_time <= self._valid_until
-        if self._leap is not None and ambiguous(self._leap, transmit_time):
-            known = False  # the second that is counted twice: which of the two it is can't be seen
-        octets = self._header(request, bits, receive_time, transmit_time, known)
-        if wants_nak:
-            return Outcome(Record(4, ServerReason.UNKNOWN_KEY, ServerResponse.CRYPTO_NAK), octets + _CRYPTO_NAK)
+        smear: how this listener shows a leap second; one that smears announces none. Raises ValueError for settings that can't be.
+        """
+        self._stand(state, Rules(service or ServiceSettings(), listener or ListenerSettings(), tables or Tables(), smear))
+
+    def renewed(self, state: TimeState) -> "Responder":
+        """One for another TimeState, by the same rules and tables; much cheaper than a new one."""
+        other = object.__new__(Responder)
+        other._stand(state, self._rules)
+        return other
+
+    def _stand(self, state: TimeState, rules: Rules) -> None:
+        """Make what all replies share: everything between the first three octets and the origin timestamp, while it stands."""
+        self._rules = rules
+        self._shown = shown = Shown(state, rules.smear)
+        self._noise, self._keep = shown.grain.noise, shown.grain.keep
+        self._middle, self._from, self._until = b"", _NEVER, -_NEVER
+        if shown.valid_until is not None and shown.smeared_leap is None:
+            self._middle = shown.middle()
+            # from here on the reference time is before any transmit timestamp, whatever its random bits
+            self._from = state.reference_time + 2 * NS
+            self._until = min(shown.valid_until, shown.steady_until(), state.reference_time + _YEARS)
+        leap, stratum = shown.leap_bits, state.stratum
+        self._heads = tuple(None if bits is None else bytes((leap | bits, stratum)) for bits in rules.prefixes)
+
+    def plain(  # noqa: PLR0917 - called for every packet: no names and no tuples
+        self, request: bytes, address: bytes, port: int, receive_time: UtcNs, transmit_time: UtcNs, entropy: Entropy
+    ) -> bytes | None:
+        """The reply to a bare request that gets the time in the basic mode, which nearly all of them do; None for all others.
+
+        The same octets as `reply` gives, with the record (version, synchronised, time, none), and the same effect on the tables;
+        after None nothing has happened yet and `reply` is to be asked.
+        """
+        if len(request) != HEADER_SIZE or request[31] & 1 or not self._from <= transmit_time <= self._until:
+            return None
+        head, rules = self._heads[request[0]], self._rules
+        if head is None or port in rules.odd_ports or not 0 <= transmit_time - receive_time <= MAX_HOLD_NS:
+            return None
+        if not (rules.access.open_to_all or rules.serves(address)) or (rules.ntpv5 and request[16:24] == _UPGRADE):
+            return None
+        if rules.rate is not None and not rules.rate.allowed(rules.network_hash(address), receive_time):
+            return None
+        random = int.from_bytes(entropy(8), "big")
+        noise, keep = self._noise, self._keep
+        receive = ((receive_time + _OFFSET_NS << 32) // NS & keep) | (random >> 32 & noise) | 1
+        transmit = ((transmit_time + _OFFSET_NS << 32) // NS & keep) | (random & noise)
+        if transmit < receive and receive - transmit < 1 << 63:
+            transmit = receive + 1 & MASK64
+        return head + request[2:3] + self._middle + request[40:48] + _STAMPS(receive, transmit)
+
+    def plain_record(self, first: int) -> Record:
+        """The record of a request that `plain` has answered, by its first octet."""
+        return _PLAIN[first >> 3 & 7]
+
+    def reply(self, request: bytes, sender: Sender, receive_time: UtcNs, transmit_time: UtcNs, entropy: Entropy) -> Outcome:
+        """What to do about a datagram: exactly one record, and the reply unless the record says silence.
+
+        receive_time and transmit_time are served times: when the request came in and when the reply will leave. A state that is
+        past its `valid_until` at transmit_time, or without a mapping, is unsynchronised whatever else it says. Nothing that a
+        request can hold raises an exception.
+        """
+        octets = self.plain(request, *sender, receive_time, transmit_time, entropy)
+        if octets is not None:
+            return Outcome(_PLAIN[request[0] >> 3 & 7], octets)
+        bits, refusal = judge(self._rules.verdicts, request, sender.port)
+        if refusal is None and sender in self._rules.own:
+            refusal = ServerReason.OWN_ADDRESS
+        if refusal is not None:
+            return Outcome(Record(request[0] >> 3 & 7 if request else 0, refusal, ServerResponse.IGNORE), None)
+        ask = _Ask(request, sender, bits, receive_time, transmit_time, entropy)
+        action = self._rules.access.action(sender.address)
+        refused = self._refused(ask, action)
+        if refused is not None:
+            return self._refuse(ask, *refused)
+        return self._read(ask, action is AccessAction.REQUIRE_NTS)
+
+    def _refused(self, ask: _Ask, action: AccessAction) -> tuple[ServerReason, ServerResponse] | None:
+        """What access rules and rate limit have against a packet, before it is read."""
+        if action is AccessAction.IGNORE:
+            return ServerReason.ACCESS_IGNORED, ServerResponse.IGNORE
+        if action is AccessAction.DENY:
+            return ServerReason.ACCESS_DENIED, ServerResponse.KISS_DENY
+        limited = self._limited(ask)
+        return (ServerReason.RATE_LIMITED, limited) if limited else None
+
+    def _limited(self, ask: _Ask) -> ServerResponse | None:
+        """What the rate limit makes of a packet; None if it is to be read on."""
+        rules = self._rules
+        if rules.rate is None or rules.rate.allowed(rules.network_hash(ask.sender.address), ask.received):
+            return None
+        drawn = ask.entropy(1)[0]
+        if drawn < rules.limit.leak:
+            return None
+        return ServerResponse.KISS_RATE if drawn < rules.limit.leak + rules.limit.kiss else ServerResponse.IGNORE
+
+    def _read(self, ask: _Ask, nts_only: bool) -> Outcome:
+        """What follows the header, judged, and the answer to it."""
+        places, at = list[FieldPlace](), HEADER_SIZE
+        if len(ask.request) > HEADER_SIZE:
+            if _is_ms_sntp(ask.request, ask.version):
+                return _silence(ask, ServerReason.MS_SNTP)
+            if ask.version == 4:
+                try:
+                    places, at = request_fields_v4(ask.request, FieldKind.NTS_AUTHENTICATOR)
+                except WireError as error:
+                    return _silence(ask, _REFUSALS[type(error)])
+        if any(place.kind & 0xFF == _AUTOKEY for place in places):
+            return _silence(ask, ServerReason.AUTOKEY)
+        if uses_nts(places):
+            return self._nts(ask, places)
+        if nts_only:
+            return self._refuse(ask, ServerReason.NTS_REQUIRED, ServerResponse.IGNORE if self._rules.silent else ServerResponse.KISS_RSTR)
+        return self._answer(ask, places, at)
+
+    def _answer(self, ask: _Ask, places: Sequence[FieldPlace], at: int) -> Outcome:
+        """The answer to a request without NTS, whose MAC (if any) begins at an octet."""
+        echoed = lone_identifier(places)
+        fields = ask.request[echoed.start : echoed.end] if echoed else b""
+        if at < len(ask.request):
+            return self._with_mac(ask, at, fields)
+        return self._time(ask, Protection.NONE, lambda header: header + fields)
+
+    def _with_mac(self, ask: _Ask, at: int, fields: bytes) -> Outcome:
+        """The answer to a request whose MAC begins at an octet."""
+        mac = ask.request[at:]
+        if mac == _CRYPTO_NAK:
+            return _silence(ask, ServerReason.PEER_CRYPTO_NAK, Protection.MAC)
+        signature = judge_mac(self._rules.keys, ask.request[:at], mac, ask.version)
+        if isinstance(signature, Signature):
+            sign = signature.sign
+            return self._time(ask, Protection.MAC, lambda header: sign(header + fields))
+        if ask.version < 4:
+            return _silence(ask, signature, Protection.MAC)
+        header, _ = self._shown.time_header(ask.exchange(), self._shown.known(ask.sent))
+        return Outcome(Record(ask.version, signature, ServerResponse.CRYPTO_NAK, Protection.MAC), header + _CRYPTO_NAK)
+
+    def _nts(self, ask: _Ask, places: Sequence[FieldPlace]) -> Outcome:
+        """The answer to a version 4 request that is to be read as NTS."""
+        identifier = lone_identifier(places)
+        fields = ask.request[identifier.start : identifier.end] if identifier else b""
+        try:
+            if ask.request[0] & 7 != Mode.CLIENT:  # NTS is for clients and servers only (RFC 8915, section 1.1)
+                raise NtsRefusalError(ServerReason.NTS_MALFORMED)
+            jar, opened = open_request(self._rules.jar, ask.request, places)
+        except NtsRefusalError as refusal:
+            if refusal.response is ServerResponse.IGNORE:
+                return _silence(ask, refusal.reason, Protection.NTS)
+            header, _ = self._shown.refusal(ask.exchange(), b"NTSN", self._shown.known(ask.sent))
+            return Outcome(Record(ask.version, refusal.reason, refusal.response, Protection.NTS), header + fields)
+        return self._time(ask, Protection.NTS, lambda header: seal_reply(header + fields, opened, jar, ask.entropy))
+
+    def _time(self, ask: _Ask, protection: Protection, finish: Callable[[bytes], bytes]) -> Outcome:
+        """The time, in the interleaved mode where the client wants it and it can be had. finish: makes the reply of its header."""
+        if not 0 <= ask.sent - ask.received <= MAX_HOLD_NS:
+            return _silence(ask, ServerReason.STALE, protection)
+        known, table, saved = self._shown.known(ask.sent), self._rules.interleaved, None
+        departed: int | None = None
+        hashed = self._rules.address_hash(ask.sender.address) if table and known and _is_interleaved(ask.request) else None
+        if table is not None and hashed is not None:
+            departed = table.take(table.key(int.from_bytes(ask.request[24:32], "big"), hashed))
+        header, receive = self._shown.time_header(ask.exchange(None if departed is None else UtcNs(departed)), known)
+        if table is not None and hashed is not None:
+            saved = table.key(receive, hashed)
+            table.save(saved, ask.sent)
         reason = ServerReason.SYNCHRONISED if known else ServerReason.UNSYNCHRONISED
-        return Outcome(Record(bits >> 3, reason, ServerResponse.TIME), octets)
+        response = ServerResponse.TIME if departed is None else ServerResponse.INTERLEAVED
+        return Outcome(Record(ask.version, reason, response, protection), finish(header), saved)
 
-    def _header(self, request: bytes, bits: int, receive_time: UtcNs, transmit_time: UtcNs, known: bool) -> bytes:
-        dispersion = _ONE_SECOND
-        if known:  # rounded up and never 0: the bound is a promise
-            dispersion = ntp_short(self._state.root_dispersion_at(transmit_time)) or NtpShort(1)
-        leap_bits, stratum, precision, root_delay, refid, reference = self._synchronised if known else self._unsynchronised
-        reference_time = self._state.reference_time
-        if known and self._leap is not None:
-            receive_time, transmit_time, reference_time, refid = self._shown(receive_time, transmit_time, refid)
-            reference = ntp_timestamp(reference_time)
-        transmit = ntp_timestamp(transmit_time)
-        if known and reference_time > transmit_time:  # clients refuse a reference from the future (RFC 5905, A.5.1.1)
-            reference = transmit
-        _, poll, origin = request_fields(request)
-        return pack_header(
-            (
-                leap_bits | bits,
-                stratum,
-                poll,
-                precision,
-                root_delay,
-                dispersion,
-                refid,
-                reference,
-                origin,
-                ntp_timestamp(receive_time),
-                transmit,
-            )
-        )
-
-    def _shown(self, receive_time: UtcNs, transmit_time: UtcNs, refid: bytes) -> tuple[UtcNs, UtcNs, UtcNs, bytes]:
-        """The three times and the reference ID as they are shown near a leap second that is smeared."""
-        offset = smear_ns(self._smear, self._leap, transmit_time)
-        received = receive_time + smear_ns(self._smear, self._leap, receive_time)
-        reference = self._state.reference_time
-        reference = UtcNs(reference + smear_ns(self._smear, self._leap, reference))
-        return UtcNs(received), UtcNs(transmit_time + offset), reference, smear_refid(offset) if offset else refid
+    def _refuse(self, ask: _Ask, reason: ServerReason, response: ServerResponse) -> Outcome:
+        """Silence, or a kiss with its code, which mode 1 does not get."""
+        limited = reason is ServerReason.RATE_LIMITED and ask.version == 4
+        protection = Protection.NTS if limited and claims_nts(ask.request) else Protection.NONE
+        if response is ServerResponse.IGNORE or ask.request[0] & 7 == Mode.SYMMETRIC_ACTIVE:
+            return _silence(ask, reason, protection)
+        least = self._rules.least_poll if response is ServerResponse.KISS_RATE else -128
+        header, _ = self._shown.refusal(ask.exchange(), _KISSES[response], self._shown.known(ask.sent), least)
+        return Outcome(Record(ask.version, reason, response, protection), header)
 
 
-def reply(
-    request: bytes, receive_time: UtcNs, transmit_time: UtcNs, state: TimeState, source_port: int, *, smear: Smear = Smear.NONE
-) -> Outcome:
-    """What to do about a datagram from `source_port`: exactly one record, and the reply unless the record says silence.
-
-    receive_time and transmit_time are served times: when the request came in and when the reply will leave. A state that is
-    past its `valid_until` at transmit_time, or without a mapping, is unsynchronised whatever else it says. Raises ValueError
-    for a state that `check_state` refuses, and for nothing that a request can hold.
-    """
-    check_state(state)
-    return Responder(state, smear).reply(request, receive_time, transmit_time, source_port)
+_PLAIN = tuple(Record(version, ServerReason.SYNCHRONISED, ServerResponse.TIME) for version in range(8))
 
 
-def _silence(request: bytes, reason: ServerReason) -> Outcome:
-    return Outcome(Record(request[0] >> 3 & 7 if request else 0, reason, ServerResponse.IGNORE), None)
+def _silence(ask: _Ask, reason: ServerReason, protection: Protection = Protection.NONE) -> Outcome:
+    return Outcome(Record(ask.version, reason, ServerResponse.IGNORE, protection), None)
 
 
-def _judge(request: bytes, source_port: int) -> tuple[int, ServerReason | None]:
-    """Version and mode bits of the reply that a datagram deserves, and why it is not simply to be answered (None if it is)."""
-    size = len(request)
-    if not HEADER_SIZE <= size <= MAX_REQUEST or source_port == 0:
-        return 0, _misfit(request, source_port)
-    bits, refusal = _VERDICTS[request[0]]
-    if refusal is None:
-        if source_port == _NTP_PORT and request[0] & 7 == Mode.RESERVED:
-            refusal = ServerReason.NOT_A_REQUEST
-        elif size > HEADER_SIZE:
-            refusal = _read_rest(request)
-    return bits, refusal
+def _is_interleaved(request: bytes) -> bool:
+    """Whether a request sends a receive timestamp of ours back as RFC 9769, section 2, has it (see `_stamps`)."""
+    return request[0] & 7 == Mode.CLIENT and request[31] & 1 == 1 and request[32:40] != request[40:48]
 
 
-def _misfit(request: bytes, source_port: int) -> ServerReason:
-    """Why a datagram is not even looked into; its first octet speaks first, so that short mode 6 packets are called that."""
-    refusal = _VERDICTS[request[0]].refusal if request else None
-    if refusal is not None:
-        return refusal
-    if source_port == 0:
-        return ServerReason.SOURCE_PORT
-    return ServerReason.TOO_SHORT if len(request) < HEADER_SIZE else ServerReason.TOO_LONG
-
-
-def _read_rest(request: bytes) -> ServerReason | None:
-    """What follows the header, judged: None if the request may be answered."""
-    try:
-        mac = parse(request).mac
-    except WireError as error:
-        return _REFUSALS[type(error)]
-    if mac is None:
-        return None
-    return ServerReason.PEER_CRYPTO_NAK if mac.is_crypto_nak else ServerReason.UNKNOWN_KEY
+def _is_ms_sntp(request: bytes, version: int) -> bool:
+    """Whether what follows the header is the authenticator of [MS-SNTP] (section 2.2.1 or, in version 3, 2.2.2)."""
+    rest = len(request) - HEADER_SIZE
+    if rest == _MS_SNTP:
+        return version in (3, 4) and not any(request[HEADER_SIZE + 4 :])
+    return rest == _MS_SNTP_EXTENDED and version == 3

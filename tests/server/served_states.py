@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from stratum1.interchange import KernelClockId, Leap, LockState, Mapping, TimeState
+from stratum1.server import Outcome, Responder, Sender, Smear, check_state
 from stratum1.timescale import NS, UtcNs, from_rfc3339
 
 NOW = from_rfc3339("2026-11-24T12:00:00Z")
@@ -36,3 +37,17 @@ def locked_now(ahead_ns: int = 0, **changes: Any) -> TimeState:
     mapping = Mapping(0, KernelClockId.REALTIME, now, served, 0.0)
     state = replace(LOCKED, bound_at=served, reference_time=UtcNs(served - NS), valid_until=UtcNs(served + 3600 * NS), realtime=mapping)
     return replace(state, **changes)
+
+
+CLIENT = Sender(bytes((192, 0, 2, 7)), 40_000)
+
+
+def no_chance(octets: int) -> bytes:
+    """Random octets that are all zero."""
+    return bytes(octets)
+
+
+def plain_reply(request: bytes, received: UtcNs, sent: UtcNs, state: TimeState, port: int, *, smear: Smear = Smear.NONE) -> Outcome:
+    """The outcome by a service without any settings, with random octets of zero."""
+    check_state(state)
+    return Responder(state, smear=smear).reply(request, Sender(CLIENT.address, port), received, sent, no_chance)

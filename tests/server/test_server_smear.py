@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from served_states import LOCKED, locked_now
+from served_states import LOCKED, locked_now, plain_reply
 
 from stratum1.interchange import KernelClockId, Leap, LeapPlan, Mapping, TimeState
 from stratum1.ntp import Mode, Packet, parse
-from stratum1.server import Responder, Server, ServerReason, Smear, StateCell, parse_listen, reply, smear_ns
+from stratum1.server import Server, ServerReason, Smear, StateCell, parse_listen, smear_ns
 from stratum1.timescale import NS, NtpTimestamp, UtcNs, from_rfc3339, ntp_short_seconds, utc_from_ntp
 
 END = from_rfc3339("2027-07-01")
@@ -38,7 +38,7 @@ def state(now: UtcNs, sign: int, **changes: object) -> TimeState:
 
 
 def ask(now: UtcNs, sign: int, smear: Smear) -> Packet:
-    octets = reply(REQUEST, now, UtcNs(now + 20_000), state(now, sign), 40_000, smear=smear).reply
+    octets = plain_reply(REQUEST, now, UtcNs(now + 20_000), state(now, sign), 40_000, smear=smear).reply
     assert octets is not None
     return parse(octets)
 
@@ -102,7 +102,7 @@ def test_all_times_of_a_reply_are_smeared_and_no_leap_is_announced(shape: Smear,
 
 def test_outside_the_day_a_smearing_listener_serves_utc() -> None:
     now = UtcNs(END - 50_000 * NS)
-    octets = Responder(replace(state(now, 1), smeared_leap=None), Smear.LINEAR).reply(REQUEST, now, UtcNs(now + 1), 40_000).reply
+    octets = plain_reply(REQUEST, now, UtcNs(now + 1), replace(state(now, 1), smeared_leap=None), 40_000, smear=Smear.LINEAR).reply
     assert octets is not None
     assert parse(octets).refid == b"GPS\0"
     assert parse(octets).leap == 0
@@ -111,9 +111,9 @@ def test_outside_the_day_a_smearing_listener_serves_utc() -> None:
 @pytest.mark.parametrize("ahead_ns", [-NS, -1])
 def test_the_second_that_is_counted_twice_is_not_told(ahead_ns: int) -> None:
     now = UtcNs(END + ahead_ns - (20_000 if ahead_ns == -1 else 0))
-    outcome = reply(REQUEST, now, UtcNs(now + 20_000), state(now, 1), 40_000, smear=Smear.LINEAR)
+    outcome = plain_reply(REQUEST, now, UtcNs(now + 20_000), state(now, 1), 40_000, smear=Smear.LINEAR)
     assert outcome.record.reason is ServerReason.UNSYNCHRONISED
-    assert reply(REQUEST, now, UtcNs(now + 20_000), state(now, 1), 40_000).record.reason is ServerReason.SYNCHRONISED
+    assert plain_reply(REQUEST, now, UtcNs(now + 20_000), state(now, 1), 40_000).record.reason is ServerReason.SYNCHRONISED
 
 
 def test_listeners_of_one_server_may_differ() -> None:
