@@ -6,9 +6,22 @@
 
 use pyo3::prelude::*;
 
+pub mod access;
+pub mod interleave;
+pub mod judge;
+pub mod limit;
+pub mod py_responder;
+pub mod reasons;
+pub mod reply;
+pub mod service;
+pub mod smear;
+pub mod state;
+pub mod wire;
+
 /// The native part of the data plane. Import it by `stratum1.dataplane`, which says why where it is missing.
 #[pymodule]
 fn _dataplane(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    py_responder::register(module)?;
     Ok(())
 }

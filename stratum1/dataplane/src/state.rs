@@ -1,0 +1,140 @@
+//! The time as it is published: parsed from the words that `stratum1/server/_state_words.py` makes of a TimeState.
+
+use crate::smear::{Smear, SmearedLeap};
+use crate::wire::{ntp_short, ntp_timestamp};
+
+/// Words of a published state; the layout stands in `_state_words.py`.
+pub const WORDS: usize = 32;
+
+const ONE_SECOND: u32 = 0x10000;
+
+/// Served time from a reading of a kernel clock: served_ns + (t - source_ns) * (1 + rate).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mapping {
+    /// Counts the steps of the source clock.
+    pub epoch: u64,
+    /// The reading at which served_ns holds.
+    pub source_ns: i64,
+    /// Served time then.
+    pub served_ns: i64,
+    /// s/s.
+    pub rate: f64,
+}
+
+impl Mapping {
+    /// The served time at a stamp of the source clock (exact integers; only the small rate term is a float).
+    #[inline]
+    pub fn served(&self, stamp_ns: i64) -> i64 {
+        let elapsed = stamp_ns.wrapping_sub(self.source_ns);
+        let drift = (elapsed as f64 * self.rate).round_ties_even() as i64;
+        self.served_ns.wrapping_add(elapsed).wrapping_add(drift)
+    }
+
+    fn from_words(words: &[u64; WORDS], at: usize) -> Option<Self> {
+        (words[at] != 0).then(|| Self {
+            epoch: words[at + 1],
+            source_ns: words[at + 2] as i64,
+            served_ns: words[at + 3] as i64,
+            rate: f64::from_bits(words[at + 4]),
+        })
+    }
+}
+
+/// The part of a reply's header that is the same for all requests while one state stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fixed {
+    /// Leap indicator in the first octet's two highest bits.
+    pub leap_bits: u8,
+    /// As on the wire.
+    pub stratum: u8,
+    /// 16.16 seconds.
+    pub root_delay: u32,
+    /// Reference identifier.
+    pub refid: [u8; 4],
+    /// Reference timestamp.
+    pub reference: u64,
+}
+
+/// What a reply says of a time that is not known. Stratum 16 is 0 on the wire (RFC 5905, figure 11).
+pub const UNSYNCHRONISED: Fixed = Fixed { leap_bits: 3 << 6, stratum: 0, root_delay: ONE_SECOND, refid: [0; 4], reference: 0 };
+/// Root dispersion of a reply that knows no time.
+pub const UNKNOWN_DISPERSION: u32 = ONE_SECOND;
+
+/// One published state, as one listener shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct State {
+    /// After this served time the publisher has failed; None where the state is not synchronised anyway.
+    valid_until: Option<i64>,
+    /// What a reply says of a time that is known.
+    pub fixed: Fixed,
+    /// log2 of seconds, -128 to 0.
+    pub precision: i8,
+    /// Bits below the precision that are randomised in shown stamps.
+    pub random_mask: u64,
+    /// ns since 1970.
+    pub reference_time: i64,
+    error_bound: f64,
+    bound_at: i64,
+    bound_rate: f64,
+    half_root_delay: f64,
+    /// The leap second that is being smeared.
+    pub leap: Option<SmearedLeap>,
+    /// Served time from CLOCK_REALTIME.
+    pub realtime: Option<Mapping>,
+    /// Served time from CLOCK_MONOTONIC.
+    pub monotonic: Option<Mapping>,
+}
+
+impl State {
+    /// The state that words say.
+    pub fn from_words(words: &[u64; WORDS]) -> Self {
+        let precision = (words[4] as i64).clamp(-128, 0) as i8;
+        let root_delay = f64::from_bits(words[6]);
+        let reference_time = words[10] as i64;
+        Self {
+            valid_until: (words[0] != 0).then_some(words[1] as i64),
+            fixed: Fixed {
+                leap_bits: (words[2] as u8) << 6,
+                stratum: words[3] as u8,
+                root_delay: ntp_short(root_delay),
+                refid: (words[5] as u32).to_be_bytes(),
+                reference: ntp_timestamp(reference_time),
+            },
+            precision,
+            random_mask: (1 << (32 + i32::from(precision)).clamp(0, 31)) - 1,
+            reference_time,
+            error_bound: f64::from_bits(words[7]),
+            bound_at: words[8] as i64,
+            bound_rate: f64::from_bits(words[9]),
+            half_root_delay: root_delay / 2.0,
+            leap: smeared_leap(words),
+            realtime: Mapping::from_words(words, 14),
+            monotonic: Mapping::from_words(words, 19),
+        }
+    }
+
+    /// Whether a client may believe the served time at `transmit_ns`.
+    #[inline]
+    pub fn known(&self, transmit_ns: i64) -> bool {
+        self.valid_until.is_some_and(|until| transmit_ns <= until) && !self.leap.is_some_and(|leap| leap.ambiguous(transmit_ns))
+    }
+
+    /// Root dispersion at a served time, rounded up and never 0: the bound is a promise.
+    #[inline]
+    pub fn root_dispersion(&self, served: i64) -> u32 {
+        let elapsed = served.saturating_sub(self.bound_at).max(0);
+        let bound = self.error_bound + self.bound_rate * elapsed as f64 / 1e9;
+        let dispersion = bound - self.half_root_delay;
+        if dispersion > 0.0 { ntp_short(dispersion).max(1) } else { 1 }
+    }
+}
+
+fn smeared_leap(words: &[u64; WORDS]) -> Option<SmearedLeap> {
+    let shape = match words[11] {
+        1 => Smear::Linear,
+        2 => Smear::Cosine,
+        _ => return None,
+    };
+    let sign = words[12] as i64;
+    (sign != 0).then_some(SmearedLeap { shape, at: words[13] as i64, sign })
+}
