@@ -17,12 +17,22 @@ _SHORTEST_MAC, _LONGEST_MAC = 20, 24
 
 
 class FieldKind:
-    """Types of extension field that a server knows (IANA; RFC 8915, section 5)."""
+    """Types of extension field that a server knows (IANA; RFC 8915, section 5; the V5 ones: draft-ietf-ntp-ntpv5-09)."""
 
     UNIQUE_IDENTIFIER = 0x0104
     NTS_COOKIE = 0x0204
     NTS_PLACEHOLDER = 0x0304
     NTS_AUTHENTICATOR = 0x0404
+    V5_PADDING = 0xF501
+    V5_MAC = 0xF502
+    V5_REFERENCE_IDS = 0xF503
+    V5_REFERENCE_IDS_RESPONSE = 0xF504
+    V5_INFORMATION = 0xF505
+    V5_CORRECTION = 0xF506
+    V5_REFERENCE_TIMESTAMP = 0xF507
+    V5_MONOTONIC = 0xF508
+    V5_SECONDARY = 0xF509
+    V5_DRAFT = 0xF5FF
 
 
 class FieldPlace(NamedTuple):

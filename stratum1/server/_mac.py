@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stratum1.ntp import SymmetricKey
+from stratum1.ntp import FieldKind, SymmetricKey, field
 
 from ._reasons import ServerReason
 
@@ -21,7 +21,14 @@ class Signature(NamedTuple):
 
     def sign(self, packet: bytes) -> bytes:
         """The packet with its MAC."""
-        return packet + self.key.key_id.to_bytes(_KEY_ID, "big") + self.key.digest(packet)[: self.length]
+        return packet + self._mac(packet)
+
+    def sign_field(self, packet: bytes) -> bytes:
+        """The packet with its MAC in an extension field, as version 5 has it."""
+        return packet + field(FieldKind.V5_MAC, self._mac(packet))
+
+    def _mac(self, packet: bytes) -> bytes:
+        return self.key.key_id.to_bytes(_KEY_ID, "big") + self.key.digest(packet)[: self.length]
 
 
 def judge_mac(keys: Mapping[int, SymmetricKey], covered: bytes, mac: bytes, version: int) -> Signature | ServerReason:

@@ -41,7 +41,7 @@ class Rules:
         self.seed = service.hash_seed
         self.silent = listener.nts_only_silence
         self.smear = smear
-        self.verdicts = verdicts(ntpv5=False)
+        self.verdicts = verdicts(service.ntpv5)
         # a keyed cache would hold the seed; the partial has it, and the cache knows addresses only
         self.network_hash = lru_cache(_REMEMBERED)(partial(network_hash, service.hash_seed))
         self.address_hash = partial(address_hash, service.hash_seed)

@@ -1,32 +1,17 @@
 """What one TimeState lets one listener say: the header of every reply of versions 1 to 4. Pure."""
 
-from typing import NamedTuple
-
 from stratum1.interchange import Leap, TimeState
 from stratum1.ntp import NO_REFID, pack_header, request_fields
 from stratum1.timescale import NtpShort, NtpTimestamp, UtcNs, ntp_short, ntp_timestamp
 
+from ._ask import Exchange
 from ._smear import Smear, ambiguous, smear_ns, smear_refid
 from ._stamps import Grain, later
 
-__all__ = ["Exchange", "Shown"]
+__all__ = ["Shown"]
 
 _ONE_SECOND = ntp_short(1.0)
 _PROBED_NS = 2_000_000_000
-
-
-class Exchange(NamedTuple):
-    """One request that is answered. bits: the reply's version and mode; received and sent: served times; random: 64 random bits.
-
-    departed: when the earlier reply left that an interleaved client asks about, None in the basic mode.
-    """
-
-    request: bytes
-    bits: int
-    received: UtcNs
-    sent: UtcNs
-    random: int
-    departed: UtcNs | None = None
 
 
 class Shown:

@@ -75,6 +75,16 @@ class RateTable:
         full_at[oldest] = now + self._interval
         return True
 
+    @property
+    def used(self) -> int:
+        """How many clients it remembers, also those whose buckets are full again."""
+        return len(self._full_at) - self._full_at.count(0)
+
+    @property
+    def slots(self) -> int:
+        """How many it can remember."""
+        return len(self._full_at)
+
     def clear(self) -> None:
         """Everybody's bucket is full."""
         self._full_at = array("q", bytes(8 * len(self._full_at)))
@@ -128,8 +138,15 @@ class InterleavedTable:
         """Forget all, for the served time was stepped."""
         self._keys = array("Q", bytes(8 * len(self._keys)))
 
-    def __len__(self) -> int:
+    @property
+    def used(self) -> int:
+        """How many replies it remembers."""
         return len(self._keys) - self._keys.count(0)
+
+    @property
+    def slots(self) -> int:
+        """How many it can remember."""
+        return len(self._keys)
 
 
 @dataclass(frozen=True, slots=True)

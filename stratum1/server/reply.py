@@ -22,7 +22,6 @@ reply (16, or 12 for AEAD 30).
 import math
 from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import NamedTuple
 
 from stratum1.interchange import TimeState
 from stratum1.ntp import (
@@ -39,15 +38,18 @@ from stratum1.ntp import (
 )
 from stratum1.timescale import NS, NTP_UNIX_OFFSET, UtcNs
 
+from ._ask import MAX_HOLD_NS, Ask, Entropy, silence
 from ._judge import MAX_REQUEST, judge
 from ._mac import Signature, judge_mac
 from ._nts import NtsRefusalError, claims_nts, lone_identifier, open_request, seal_reply, uses_nts
 from ._reasons import Outcome, Protection, Record, Sender, ServerReason, ServerResponse
 from ._rules import Rules
-from ._shown import Exchange, Shown
+from ._shown import Shown
 from ._smear import Smear
 from ._stamps import MASK64
 from ._tables import Tables
+from ._v5 import Version5
+from ._v5_fields import DRAFT, draft_of
 from .service import AccessAction, ListenerSettings, ServiceSettings
 
 __all__ = [
@@ -63,12 +65,6 @@ __all__ = [
     "ServerResponse",
     "check_state",
 ]
-
-MAX_HOLD_NS = NS
-"""A request that waited longer is dropped: its sender has given up, and a step of the clock would look the same."""
-
-Entropy = Callable[[int], bytes]
-"""Gives so many random octets."""
 
 _CRYPTO_NAK = b"\0\0\0\0"
 _AUTOKEY = 0x02
@@ -86,25 +82,6 @@ _NEVER = 1 << 200
 _YEARS = 1 << 60  # ns, 36 years: a reference time further back is told from one to come with more care than `plain` takes
 _UPGRADE = b"NTP5DRFT"
 """In the reference timestamp of a version 4 request: its sender also speaks a draft of version 5, and asks whether we do."""
-
-
-class _Ask(NamedTuple):
-    """One datagram that has passed `judge`. bits: the reply's version and mode."""
-
-    request: bytes
-    sender: Sender
-    bits: int
-    received: UtcNs
-    sent: UtcNs
-    entropy: Entropy
-
-    @property
-    def version(self) -> int:
-        return self.bits >> 3
-
-    def exchange(self, departed: UtcNs | None = None) -> Exchange:
-        """With its random bits, which are drawn here."""
-        return Exchange(self.request, self.bits, self.received, self.sent, int.from_bytes(self.entropy(8), "big"), departed)
 
 
 def check_state(state: TimeState) -> None:
@@ -204,14 +181,16 @@ class Responder:
             refusal = ServerReason.OWN_ADDRESS
         if refusal is not None:
             return Outcome(Record(request[0] >> 3 & 7 if request else 0, refusal, ServerResponse.IGNORE), None)
-        ask = _Ask(request, sender, bits, receive_time, transmit_time, entropy)
+        ask = Ask(request, sender, bits, receive_time, transmit_time, entropy)
         action = self._rules.access.action(sender.address)
         refused = self._refused(ask, action)
+        if ask.version == 5:
+            return Version5(self._rules, self._shown).reply(ask, refused, action is AccessAction.REQUIRE_NTS)
         if refused is not None:
             return self._refuse(ask, *refused)
         return self._read(ask, action is AccessAction.REQUIRE_NTS)
 
-    def _refused(self, ask: _Ask, action: AccessAction) -> tuple[ServerReason, ServerResponse] | None:
+    def _refused(self, ask: Ask, action: AccessAction) -> tuple[ServerReason, ServerResponse] | None:
         """What access rules and rate limit have against a packet, before it is read."""
         if action is AccessAction.IGNORE:
             return ServerReason.ACCESS_IGNORED, ServerResponse.IGNORE
@@ -220,7 +199,7 @@ class Responder:
         limited = self._limited(ask)
         return (ServerReason.RATE_LIMITED, limited) if limited else None
 
-    def _limited(self, ask: _Ask) -> ServerResponse | None:
+    def _limited(self, ask: Ask) -> ServerResponse | None:
         """What the rate limit makes of a packet; None if it is to be read on."""
         rules = self._rules
         if rules.rate is None or rules.rate.allowed(rules.network_hash(ask.sender.address), ask.received):
@@ -230,48 +209,51 @@ class Responder:
             return None
         return ServerResponse.KISS_RATE if drawn < rules.limit.leak + rules.limit.kiss else ServerResponse.IGNORE
 
-    def _read(self, ask: _Ask, nts_only: bool) -> Outcome:
+    def _read(self, ask: Ask, nts_only: bool) -> Outcome:
         """What follows the header, judged, and the answer to it."""
         places, at = list[FieldPlace](), HEADER_SIZE
         if len(ask.request) > HEADER_SIZE:
             if _is_ms_sntp(ask.request, ask.version):
-                return _silence(ask, ServerReason.MS_SNTP)
+                return silence(ask, ServerReason.MS_SNTP)
             if ask.version == 4:
                 try:
                     places, at = request_fields_v4(ask.request, FieldKind.NTS_AUTHENTICATOR)
                 except WireError as error:
-                    return _silence(ask, _REFUSALS[type(error)])
+                    return silence(ask, _REFUSALS[type(error)])
         if any(place.kind & 0xFF == _AUTOKEY for place in places):
-            return _silence(ask, ServerReason.AUTOKEY)
+            return silence(ask, ServerReason.AUTOKEY)
         if uses_nts(places):
             return self._nts(ask, places)
         if nts_only:
             return self._refuse(ask, ServerReason.NTS_REQUIRED, ServerResponse.IGNORE if self._rules.silent else ServerResponse.KISS_RSTR)
         return self._answer(ask, places, at)
 
-    def _answer(self, ask: _Ask, places: Sequence[FieldPlace], at: int) -> Outcome:
+    def _answer(self, ask: Ask, places: Sequence[FieldPlace], at: int) -> Outcome:
         """The answer to a request without NTS, whose MAC (if any) begins at an octet."""
         echoed = lone_identifier(places)
         fields = ask.request[echoed.start : echoed.end] if echoed else b""
+        finish = lambda header: header + fields  # noqa: E731 - one of two
+        if self._rules.ntpv5 and ask.version == 4 and ask.request[16:24] == _UPGRADE:
+            finish = _upgrade(ask.request, places, fields) or finish
         if at < len(ask.request):
-            return self._with_mac(ask, at, fields)
-        return self._time(ask, Protection.NONE, lambda header: header + fields)
+            return self._with_mac(ask, at, finish)
+        return self._time(ask, Protection.NONE, finish)
 
-    def _with_mac(self, ask: _Ask, at: int, fields: bytes) -> Outcome:
+    def _with_mac(self, ask: Ask, at: int, finish: Callable[[bytes], bytes]) -> Outcome:
         """The answer to a request whose MAC begins at an octet."""
         mac = ask.request[at:]
         if mac == _CRYPTO_NAK:
-            return _silence(ask, ServerReason.PEER_CRYPTO_NAK, Protection.MAC)
+            return silence(ask, ServerReason.PEER_CRYPTO_NAK, Protection.MAC)
         signature = judge_mac(self._rules.keys, ask.request[:at], mac, ask.version)
         if isinstance(signature, Signature):
             sign = signature.sign
-            return self._time(ask, Protection.MAC, lambda header: sign(header + fields))
+            return self._time(ask, Protection.MAC, lambda header: sign(finish(header)))
         if ask.version < 4:
-            return _silence(ask, signature, Protection.MAC)
+            return silence(ask, signature, Protection.MAC)
         header, _ = self._shown.time_header(ask.exchange(), self._shown.known(ask.sent))
         return Outcome(Record(ask.version, signature, ServerResponse.CRYPTO_NAK, Protection.MAC), header + _CRYPTO_NAK)
 
-    def _nts(self, ask: _Ask, places: Sequence[FieldPlace]) -> Outcome:
+    def _nts(self, ask: Ask, places: Sequence[FieldPlace]) -> Outcome:
         """The answer to a version 4 request that is to be read as NTS."""
         identifier = lone_identifier(places)
         fields = ask.request[identifier.start : identifier.end] if identifier else b""
@@ -281,21 +263,21 @@ class Responder:
             jar, opened = open_request(self._rules.jar, ask.request, places)
         except NtsRefusalError as refusal:
             if refusal.response is ServerResponse.IGNORE:
-                return _silence(ask, refusal.reason, Protection.NTS)
+                return silence(ask, refusal.reason, Protection.NTS)
             header, _ = self._shown.refusal(ask.exchange(), b"NTSN", self._shown.known(ask.sent))
             return Outcome(Record(ask.version, refusal.reason, refusal.response, Protection.NTS), header + fields)
         return self._time(ask, Protection.NTS, lambda header: seal_reply(header + fields, opened, jar, ask.entropy))
 
-    def _time(self, ask: _Ask, protection: Protection, finish: Callable[[bytes], bytes]) -> Outcome:
+    def _time(self, ask: Ask, protection: Protection, finish: Callable[[bytes], bytes]) -> Outcome:
         """The time, in the interleaved mode where the client wants it and it can be had. finish: makes the reply of its header."""
-        if not 0 <= ask.sent - ask.received <= MAX_HOLD_NS:
-            return _silence(ask, ServerReason.STALE, protection)
+        if ask.is_stale:
+            return silence(ask, ServerReason.STALE, protection)
         known, table, saved = self._shown.known(ask.sent), self._rules.interleaved, None
         departed: int | None = None
-        hashed = self._rules.address_hash(ask.sender.address) if table and known and _is_interleaved(ask.request) else None
+        hashed = self._rules.address_hash(ask.sender.address) if table is not None and known and _is_interleaved(ask.request) else None
         if table is not None and hashed is not None:
             departed = table.take(table.key(int.from_bytes(ask.request[24:32], "big"), hashed))
-        header, receive = self._shown.time_header(ask.exchange(None if departed is None else UtcNs(departed)), known)
+        header, receive = self._shown.time_header(ask.exchange(departed), known)
         if table is not None and hashed is not None:
             saved = table.key(receive, hashed)
             table.save(saved, ask.sent)
@@ -303,22 +285,18 @@ class Responder:
         response = ServerResponse.TIME if departed is None else ServerResponse.INTERLEAVED
         return Outcome(Record(ask.version, reason, response, protection), finish(header), saved)
 
-    def _refuse(self, ask: _Ask, reason: ServerReason, response: ServerResponse) -> Outcome:
+    def _refuse(self, ask: Ask, reason: ServerReason, response: ServerResponse) -> Outcome:
         """Silence, or a kiss with its code, which mode 1 does not get."""
         limited = reason is ServerReason.RATE_LIMITED and ask.version == 4
         protection = Protection.NTS if limited and claims_nts(ask.request) else Protection.NONE
         if response is ServerResponse.IGNORE or ask.request[0] & 7 == Mode.SYMMETRIC_ACTIVE:
-            return _silence(ask, reason, protection)
+            return silence(ask, reason, protection)
         least = self._rules.least_poll if response is ServerResponse.KISS_RATE else -128
         header, _ = self._shown.refusal(ask.exchange(), _KISSES[response], self._shown.known(ask.sent), least)
         return Outcome(Record(ask.version, reason, response, protection), header)
 
 
 _PLAIN = tuple(Record(version, ServerReason.SYNCHRONISED, ServerResponse.TIME) for version in range(8))
-
-
-def _silence(ask: _Ask, reason: ServerReason, protection: Protection = Protection.NONE) -> Outcome:
-    return Outcome(Record(ask.version, reason, ServerResponse.IGNORE, protection), None)
 
 
 def _is_interleaved(request: bytes) -> bool:
@@ -332,3 +310,13 @@ def _is_ms_sntp(request: bytes, version: int) -> bool:
     if rest == _MS_SNTP:
         return version in (3, 4) and not any(request[HEADER_SIZE + 4 :])
     return rest == _MS_SNTP_EXTENDED and version == 3
+
+
+def _upgrade(request: bytes, places: Sequence[FieldPlace], fields: bytes) -> Callable[[bytes], bytes] | None:
+    """How a reply says to a client that asks for it that we speak its draft of version 5; None if it names another draft."""
+    draft = next((place for place in places if place.kind == FieldKind.V5_DRAFT), None)
+    if draft is not None:
+        if (draft_of(request, places) or b"").rstrip(b"\0") != DRAFT:
+            return None
+        fields += request[draft.start : draft.end]
+    return lambda header: header[:16] + _UPGRADE + header[24:] + fields
