@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "refclock": _VALUES | _EVENTS,
     "ntp": {"timescale"},
     "nts": {"timescale", "ntp"},
+    "ntske": {"timescale", "nts", "dataplane"},
     "sources": _VALUES | {"ntp", "nts"},
     "selection": _VALUES,
     "stability": _VALUES,

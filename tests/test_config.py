@@ -86,6 +86,15 @@ def test_every_key_of_the_design_loads() -> None:
     assert config.clock.holdover_limit == 1e-3
     assert config.nts_ke is not None
     assert config.nts_ke.private_key == "/etc/stratum1/tls/privkey.pem"
+    assert not config.nts_ke.is_self_signed
+
+
+def test_an_empty_table_of_key_establishment_is_one_with_a_certificate_of_its_own() -> None:
+    table = parse_config("[nts-ke]", "stratum1.toml").nts_ke
+    assert table is not None
+    assert table.is_self_signed
+    assert (table.listen, table.aeads, table.cookies) == ("[::]:4460", (15, 30, 17, 16), 8)
+    assert parse_config("", "stratum1.toml").nts_ke is None
 
 
 def test_the_sources_of_an_ntpd_rs_server_load_as_they_are() -> None:
@@ -123,7 +132,18 @@ def test_the_sources_of_an_ntpd_rs_server_load_as_they_are() -> None:
         ('[[server]]\nlisten = "localhost:123"', ["not on the name 'localhost'"]),
         ('[[server]]\nlisten = "0.0.0.0:99999"', ["from 1 to 65535"]),
         ('[[source]]\nmode = "sever"\naddress = "x"', ['source[1].mode = "sever"', "'server'"]),
-        ("[nts-ke]", ["nts-ke.certificate: this key is needed", "nts-ke.private-key: this key is needed"]),
+        ('[nts-ke]\ncertificate = "/a"', ["nts-ke: certificate needs private-key beside it", "certificate of our own making"]),
+        ('[nts-ke]\nprivate-key = "/a"', ["nts-ke: private-key needs certificate beside it"]),
+        ('[nts-ke]\nnames = "gps"', ["nts-ke.names", "must be a list"]),
+        ('[nts-ke]\nnames = ["gps:123"]', ["nts-ke.names[1]", "without a port"]),
+        ("[nts-ke]\naeads = [15, 18]", ["nts-ke.aeads[2] = 18", "15, 16, 17 or 30"]),
+        ("[nts-ke]\naeads = []", ["nts-ke.aeads", "at least one AEAD"]),
+        ("[nts-ke]\naeads = [15, 15]", ["nts-ke.aeads", "each once"]),
+        ("[nts-ke]\nmax-request = 1000", ["nts-ke.max-request = 1000", "at least 1024 and at most 65536"]),
+        ("[nts-ke]\ncookies = 0", ["nts-ke.cookies = 0", "at least 1"]),
+        ('[nts-ke]\nallowed-clients = ["a"]', ["allowed-clients needs client-authority"]),
+        ('[nts-ke]\nclient-authority = "/a"\nallowed-clients = ["sha256:12"]', ["nts-ke.allowed-clients[1]", "64 hexadecimal digits"]),
+        ("[nts-ke]\nidle-timeout = 9.0", ["idle-timeout is above timeout"]),
         ("web = 5", ["web = 5", "must be a table, written as [web]"]),
         ("[[another-receiver]]", ["[[another-receiver]] needs a [receiver]"]),
         ("[receiver]\n[another-receiver]", ["another-receiver: must be a table, written as [[another-receiver]]"]),

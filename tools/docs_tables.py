@@ -60,7 +60,7 @@ def _allowed(field: dict[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(_allowed(option) for option in field["anyOf"] if option.get("type") != "null")
     if "enum" in field:
-        return ", ".join(f'`"{value}"`' for value in field["enum"])
+        return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
     if field["type"] == "array":
         return "list of three numbers" if "prefixItems" in field else f"list of {_allowed(field['items'])}"
     if field["type"] == "object":

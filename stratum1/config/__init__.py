@@ -3,9 +3,10 @@
 Keys are kebab-case; an unknown key is refused with the nearest name. Pure: the caller reads the file.
 """
 
+from ._nts_ke import NtsKeConfig
 from ._outputs import OutputConfig
 from ._setup_table import SetupConfig
-from ._tables import ClockConfig, ControlConfig, LogConfig, NtsKeConfig, ReceiverConfig, ServerConfig, SourceConfig, WebConfig
+from ._tables import ClockConfig, ControlConfig, LogConfig, ReceiverConfig, ServerConfig, SourceConfig, WebConfig
 from ._text import ConfigError, json_schema, parse_config, render_toml
 from ._values import split_address
 from ._whole import Config

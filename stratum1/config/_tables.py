@@ -13,7 +13,6 @@ __all__ = [
     "ControlConfig",
     "IntegrityConfig",
     "LogConfig",
-    "NtsKeConfig",
     "ReceiverConfig",
     "SelectionOptions",
     "ServerConfig",
@@ -125,14 +124,6 @@ class ServerConfig(Model):
         description="spread a leap second over the day from noon to noon UTC around it instead of announcing it; "
         "never give clients of this listener another time source that does not smear alike",
     )
-
-
-class NtsKeConfig(Model):
-    """[nts-ke]: key establishment for NTS (RFC 8915); accepted and checked now, served by a later version."""
-
-    listen: Listen = Field("[::]:4460", description="address and TCP port")
-    certificate: File = Field(description="PEM chain, leaf first")
-    private_key: File = Field(description="PEM key of the leaf")
 
 
 class IntegrityConfig(Model):

@@ -100,7 +100,9 @@ def _explain(detail: Any) -> str:
     reason = detail["msg"].removeprefix("Value error, ")
     if kind == "literal_error":
         reason = f"must be {detail['ctx']['expected']}"
-    if kind in ("model_type", "model_attributes_type", "tuple_type", "dict_type"):
+    if kind == "tuple_type" and "$ref" not in _schema_node(path).get("items", {"$ref": ""}):
+        reason = "must be a list, in square brackets"
+    elif kind in ("model_type", "model_attributes_type", "tuple_type", "dict_type"):
         tables = ("source", "server", "output", "another-receiver")
         written = (
             f"[[{path[0]}]]"

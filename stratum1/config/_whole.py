@@ -2,6 +2,7 @@
 
 from pydantic import model_validator
 
+from ._nts_ke import NtsKeConfig
 from ._outputs import OutputConfig, check_outputs
 from ._tables import (
     AnotherReceiverConfig,
@@ -9,7 +10,6 @@ from ._tables import (
     ControlConfig,
     IntegrityConfig,
     LogConfig,
-    NtsKeConfig,
     ReceiverConfig,
     ServerConfig,
     SourceConfig,

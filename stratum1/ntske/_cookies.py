@@ -1,0 +1,38 @@
+"""Who seals cookies for key establishment: the native module where there is one (a microsecond each), else Python."""
+
+from stratum1.dataplane import native
+from stratum1.nts.aead import Aead
+from stratum1.nts.cookies import CookieJar, Session
+from stratum1.nts.keyring import KeyRing
+from stratum1.nts.records import NTPV5_DRAFT
+
+from ._connection import Seal
+
+__all__ = ["cookie_sealer"]
+
+_VERSION_5 = 0x80  # of the AEAD's octet in a cookie's head: its keys are those of NTPv5
+
+
+def cookie_sealer(ring: KeyRing) -> Seal:
+    """What makes cookies under a ring's current key."""
+    module = native()
+    sealed = getattr(module, "seal_cookie", None)
+    if sealed is None:
+        return _python_sealer(ring)
+    key_id, secret = ring.current.key_id, ring.current.secret
+
+    def seal(protocol: int, aead: int, c2s: bytes, s2c: bytes, nonce: bytes) -> bytes:
+        mark = aead | _VERSION_5 if protocol == NTPV5_DRAFT else aead
+        cookie: bytes = sealed(secret, key_id, mark, c2s, s2c, nonce)
+        return cookie
+
+    return seal
+
+
+def _python_sealer(ring: KeyRing) -> Seal:
+    jar = CookieJar(ring)
+
+    def seal(protocol: int, aead: int, c2s: bytes, s2c: bytes, nonce: bytes) -> bytes:
+        return jar.seal(Session(Aead(aead), c2s, s2c, protocol == NTPV5_DRAFT), nonce)
+
+    return seal

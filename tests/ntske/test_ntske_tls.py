@@ -1,0 +1,183 @@
+"""TLS as key establishment needs it, by each backend that is here: TLS 1.3 only, ALPN, exporter, certificates of both sides."""
+
+import contextlib
+
+import pytest
+from ke_world import Issued, backends, client_certificate, issued
+from OpenSSL import SSL
+
+from stratum1.nts.tls import ALPN, EXPORT_LABEL, TlsBackend, TlsError, TlsSession
+from stratum1.ntske._backend import choose_backend
+from stratum1.ntske._names import proves
+from stratum1.ntske._tls_openssl import OpenSslClient, OpenSslSession
+
+CONTEXT = bytes.fromhex("0000000f00")
+
+
+@pytest.fixture(params=backends())
+def backend(request: pytest.FixtureRequest) -> TlsBackend:
+    return choose_backend(request.param)
+
+
+def exchange(client: TlsSession, server: TlsSession, steps: int = 6, piece: int = 1 << 20) -> None:
+    """Carry octets to and fro, in pieces."""
+    for _ in range(steps):
+        for one, other in ((client, server), (server, client)):
+            data = one.outgoing()
+            for at in range(0, len(data), piece):
+                other.receive(data[at : at + piece])
+
+
+def client_for(leaf: Issued, name: str = "localhost", own: Issued | None = None) -> OpenSslSession:
+    return OpenSslClient(leaf.authority, *((own.chain, own.key) if own else ())).session(name)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+def test_both_ends_talk_and_export_the_same_keys(backend: TlsBackend, piece: int) -> None:
+    leaf = issued()
+    client, server = client_for(leaf), backend.server(leaf.chain, leaf.key, None).session()
+    assert client.handshaking
+    assert server.handshaking
+    exchange(client, server, piece=piece)
+    assert not client.handshaking
+    assert not server.handshaking
+    assert client.alpn == server.alpn == ALPN
+    assert server.peer_certificate is None
+    keys = client.export(EXPORT_LABEL, CONTEXT, 32)
+    assert keys == server.export(EXPORT_LABEL, CONTEXT, 32)
+    assert len(keys) == 32
+    assert keys != server.export(EXPORT_LABEL, CONTEXT[:-1] + b"\1", 32)
+    client.send(b"question" * 3000)
+    exchange(client, server, piece=piece)
+    assert server.plaintext() == b"question" * 3000
+    assert server.plaintext() == b""
+    server.send(b"answer")
+    server.close()
+    exchange(client, server, piece=piece)
+    assert client.plaintext() == b"answer"
+    assert client.closed
+    assert not server.closed
+    client.close()
+    exchange(client, server, piece=piece)
+    assert server.closed
+
+
+def test_the_clients_of_both_kinds_find_the_servers_of_both(backend: TlsBackend) -> None:
+    leaf = issued()
+    for each in backends():
+        client = backend.client(leaf.authority).session("127.0.0.1")
+        server = choose_backend(each).server(leaf.chain, leaf.key, None).session()
+        exchange(client, server)
+        assert not client.handshaking
+        assert client.export(EXPORT_LABEL, CONTEXT, 16) == server.export(EXPORT_LABEL, CONTEXT, 16)
+
+
+@pytest.mark.parametrize("name", ["elsewhere.example", "127.0.0.2"])
+def test_a_client_refuses_a_server_of_another_name(backend: TlsBackend, name: str) -> None:
+    leaf = issued()
+    client, server = backend.client(leaf.authority).session(name), backend.server(leaf.chain, leaf.key, None).session()
+    with pytest.raises((TlsError, backend.error)):
+        exchange(client, server)
+    assert client.handshaking
+
+
+def test_a_client_refuses_a_server_of_another_authority(backend: TlsBackend) -> None:
+    leaf = issued()
+    client = backend.client(client_certificate("x").authority).session("localhost")
+    with pytest.raises((TlsError, backend.error)):
+        exchange(client, backend.server(leaf.chain, leaf.key, None).session())
+
+
+def test_older_tls_is_refused(backend: TlsBackend) -> None:
+    leaf = issued()
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    connection = SSL.Connection(context, None)
+    connection.set_connect_state()
+    server = backend.server(leaf.chain, leaf.key, None).session()
+    with pytest.raises(backend.error):
+        exchange(OpenSslSession(connection), server)
+    assert server.outgoing()[:1] == b"\x15"  # an alert
+
+
+@pytest.mark.parametrize("offered", [[], [b"http/1.1"]])
+def test_without_our_protocol_there_is_none(backend: TlsBackend, offered: list[bytes]) -> None:
+    leaf = issued()
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    if offered:
+        context.set_alpn_protos(offered)
+    connection = SSL.Connection(context, None)
+    connection.set_connect_state()
+    server = backend.server(leaf.chain, leaf.key, None).session()
+    try:
+        exchange(OpenSslSession(connection), server)
+    except (TlsError, backend.error):
+        return  # refused by an alert
+    assert server.alpn is None
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00" * 100, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\x80\x2e\x01\x00\x02"]
+)
+def test_what_is_no_tls_is_refused_or_waited_for(backend: TlsBackend, garbage: bytes) -> None:
+    leaf = issued()
+    server = backend.server(leaf.chain, leaf.key, None).session()
+    with contextlib.suppress(backend.error):
+        server.receive(garbage)
+    assert server.handshaking
+    assert server.plaintext() == b""
+
+
+def test_clients_prove_themselves_where_an_authority_is_given(backend: TlsBackend) -> None:
+    leaf, own = issued(), client_certificate("client one", "one.example.org")
+    tls = backend.server(leaf.chain, leaf.key, own.authority)
+    client, server = client_for(leaf, own=own), tls.session()
+    exchange(client, server)
+    assert not server.handshaking
+    assert server.peer_certificate is not None
+    for stranger in (client_for(leaf), client_for(leaf, own=client_certificate("of another authority"))):
+        server = tls.session()
+        with pytest.raises((TlsError, backend.error)):
+            exchange(stranger, server)
+        assert server.handshaking
+
+
+@pytest.mark.parametrize("chain", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_bad_certificate_is_an_error_of_ours(backend: TlsBackend, chain: bytes) -> None:
+    with pytest.raises(backend.error):
+        backend.server(chain, issued().key, None)
+
+
+def test_a_key_of_another_certificate_is_an_error_of_ours(backend: TlsBackend) -> None:
+    with pytest.raises(backend.error):
+        backend.server(issued().chain, issued("another").key, None)
+
+
+def test_a_backend_that_is_not_there_says_why() -> None:
+    if choose_backend().name == "rustls":
+        assert choose_backend("openssl").name == "openssl"
+    else:
+        with pytest.raises(TlsError, match="native module"):
+            choose_backend("rustls")
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "good"),
+    [
+        (("a.example.org",), "a.example.org", True),
+        (("A.example.org",), "a.EXAMPLE.org.", True),
+        (("a.example.org",), "b.example.org", False),
+        (("*.example.org",), "b.example.org", True),
+        (("*.example.org",), "c.b.example.org", False),
+        (("*.example.org",), "example.org", False),
+        (("*.org",), "example.org", False),
+        (("192.0.2.1",), "192.0.2.1", True),
+        (("192.0.2.1",), "192.0.2.2", False),
+        (("2001:db8::1",), "2001:DB8:0::1", True),
+        (("localhost",), "127.0.0.1", False),
+    ],
+)
+def test_whom_a_certificate_is_for(names: tuple[str, ...], asked: str, good: bool) -> None:
+    from cryptography import x509  # noqa: PLC0415
+
+    assert proves(x509.load_pem_x509_certificate(issued(*names).chain), asked) is good
