@@ -7,21 +7,41 @@
 use pyo3::prelude::*;
 
 pub mod access;
+pub mod aead;
+pub mod calibrate;
+pub mod cmac;
+pub mod cookie;
+pub mod counters;
+pub mod digest;
+pub mod gcm_siv;
 pub mod interleave;
 pub mod judge;
 pub mod limit;
+pub mod net;
+mod py_crypto;
+pub mod py_plane;
 pub mod py_responder;
 pub mod reasons;
 pub mod reply;
+pub mod seqlock;
 pub mod service;
+pub mod siv;
 pub mod smear;
+pub mod stamps;
 pub mod state;
+#[cfg(test)]
+mod vectors;
 pub mod wire;
+pub mod worker;
+pub mod worker_batch;
+pub mod worker_shared;
 
 /// The native part of the data plane. Import it by `stratum1.dataplane`, which says why where it is missing.
 #[pymodule]
 fn _dataplane(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    py_crypto::register(module)?;
+    py_plane::register(module)?;
     py_responder::register(module)?;
     Ok(())
 }
