@@ -14,10 +14,13 @@ class Service:
     def __init__(
         self,
         *,
+        keys: Sequence[tuple[int, str, bytes]],
         rate_limit: tuple[int, int, int, int, int] | None,
         interleaved_slots: int,
         ntpv5: bool,
+        nts: tuple[tuple[int, bytes], Sequence[tuple[int, bytes]], Sequence[int]] | None,
         hash_seed: int,
+        reference_ids: bytes,
     ) -> None: ...
 
 class Listener:

@@ -7,15 +7,21 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::access::{Action, Address, Sender};
+use crate::cookie::MasterContext;
+use crate::digest::MacKey;
 use crate::limit::RateLimit;
+use crate::nts::Ring;
 use crate::reasons::{Protection, Reason, Response};
 use crate::reply::{Arrival, Responder};
-use crate::service::{Entropy, Listener, Service, Tables};
+use crate::service::{Entropy, Listener, REFERENCE_IDS, Service, Tables};
 use crate::state::{State, WORDS};
 use crate::wire::MAX_REQUEST;
 
 type AccessRule = (Vec<u8>, u32, String);
 type Limit = (i64, i64, u16, u16, usize);
+type Key = (u32, String, Vec<u8>);
+type MasterKey = (u32, Vec<u8>);
+type KeyRing = (MasterKey, Vec<MasterKey>, Vec<u32>);
 
 fn sender_of(octets: &[u8], port: u16) -> PyResult<Sender> {
     let address = Address::from_octets(octets);
@@ -38,14 +44,41 @@ pub struct PyService {
 #[pymethods]
 impl PyService {
     #[new]
-    #[pyo3(signature = (*, rate_limit, interleaved_slots, ntpv5, hash_seed))]
-    fn new(rate_limit: Option<Limit>, interleaved_slots: usize, ntpv5: bool, hash_seed: u64) -> PyResult<Self> {
+    #[pyo3(signature = (*, keys, rate_limit, interleaved_slots, ntpv5, nts, hash_seed, reference_ids))]
+    fn new(
+        keys: Vec<Key>,
+        rate_limit: Option<Limit>,
+        interleaved_slots: usize,
+        ntpv5: bool,
+        nts: Option<KeyRing>,
+        hash_seed: u64,
+        reference_ids: Vec<u8>,
+    ) -> PyResult<Self> {
+        let count = reference_ids.len();
+        let unfit = |_| PyValueError::new_err(format!("reference_ids: {count} octets, not {REFERENCE_IDS}"));
+        let reference_ids = reference_ids.try_into().map_err(unfit)?;
         let rate_limit = rate_limit.map(limit).transpose()?;
         if interleaved_slots != 0 {
             slots("interleaved_slots", interleaved_slots)?;
         }
-        Ok(Self { inner: Arc::new(Service { rate_limit, interleaved_slots, ntpv5, hash_seed }) })
+        let mut service = Service { rate_limit, interleaved_slots, ntpv5, hash_seed, reference_ids, ..Service::default() };
+        for (key_id, kind, secret) in keys {
+            let key = MacKey::new(&kind, &secret).map_err(|error| PyValueError::new_err(format!("key {key_id}: {error}")))?;
+            service.keys.add(key_id, key);
+        }
+        service.nts = nts.map(ring).transpose()?;
+        Ok(Self { inner: Arc::new(service) })
     }
+}
+
+fn ring((current, accepted, expired): KeyRing) -> PyResult<Ring> {
+    let accepted = accepted.iter().map(master).collect::<PyResult<_>>()?;
+    Ok(Ring::new(master(&current)?, accepted, expired))
+}
+
+fn master((key_id, secret): &MasterKey) -> PyResult<MasterContext> {
+    MasterContext::new(*key_id, secret)
+        .map_err(|_| PyValueError::new_err("nts: a master key has an id of 24 bits and a secret of 32 octets"))
 }
 
 fn limit((interval_ns, burst, leak, kiss, count): Limit) -> PyResult<RateLimit> {

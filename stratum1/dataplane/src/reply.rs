@@ -1,13 +1,14 @@
 //! The answer to a request, octet for octet as `stratum1/server/reply.py` specifies it.
 
 use crate::access::{Action, Sender};
+use crate::fields::holds_cookie;
+use crate::header::{Exchange, write_refusal, write_time};
 use crate::interleave;
 use crate::judge::{self, Asked, CLIENT, SYMMETRIC_ACTIVE};
 use crate::reasons::{Protection, Reason, Record, Response};
 use crate::service::{Entropy, Listener, Service, Tables};
-use crate::smear::smear_refid;
-use crate::state::{Fixed, State, UNKNOWN_DISPERSION, UNSYNCHRONISED};
-use crate::wire::{HEADER, NS, ReplyBuffer, ntp_timestamp, u64_at};
+use crate::state::State;
+use crate::wire::{HEADER, NS, ReplyBuffer, u64_at};
 
 /// A request that waited longer is dropped: its sender has given up, and a step of the clock would look the same.
 pub const MAX_HOLD_NS: i64 = NS;
@@ -65,7 +66,7 @@ pub(crate) fn silence(version: u8, reason: Reason, protection: Protection) -> Ou
     Outcome { record: Record { version, reason, response: Response::Ignore, protection }, len: 0, saved: None }
 }
 
-/// One request and all that is known about it.
+/// One request that has passed `judge`.
 pub(crate) struct Call<'a, E> {
     pub with: &'a Responder<'a>,
     pub request: &'a [u8],
@@ -75,46 +76,55 @@ pub(crate) struct Call<'a, E> {
     pub out: &'a mut ReplyBuffer,
 }
 
-impl<E: Entropy> Call<'_, E> {
+/// A header of a time reply that was written.
+pub(crate) struct Timed {
+    pub reason: Reason,
+    pub response: Response,
+    pub saved: Option<u64>,
+}
+
+impl<'a, E: Entropy> Call<'a, E> {
+    #[inline]
     fn answer(&mut self) -> Outcome {
-        if self.with.listener.own.contains(&self.arrival.sender) {
+        let (listener, sender) = (self.with.listener, &self.arrival.sender);
+        if listener.own.contains(sender) {
             return self.silence(Reason::OwnAddress, Protection::None);
         }
-        let mut nts_only = self.with.listener.require_nts;
-        match self.with.listener.access.action(self.arrival.sender.address) {
-            Action::Allow => {}
+        let nts_only = match listener.access.action(sender.address) {
+            Action::Allow => listener.require_nts,
             Action::Deny => return self.kiss(Reason::AccessDenied, Response::KissDeny, Protection::None),
             Action::Ignore => return self.silence(Reason::AccessIgnored, Protection::None),
-            Action::RequireNts => nts_only = true,
-        }
+            Action::RequireNts => true,
+        };
         if let Some(over) = self.rate_limit() {
             return over;
         }
-        if nts_only {
-            if self.with.listener.nts_only_silence {
-                return self.silence(Reason::NtsRequired, Protection::None);
-            }
-            return self.kiss(Reason::NtsRequired, Response::KissRstr, Protection::None);
-        }
         if self.request.len() > HEADER {
-            return self.silence(Reason::TrailingOctets, Protection::None);
+            return self.answer_rest(nts_only);
         }
-        self.time(Protection::None)
+        if nts_only {
+            return self.refuse_plain();
+        }
+        self.time().map_or_else(|| self.silence(Reason::Stale, Protection::None), |timed| self.answered(&timed, Protection::None, HEADER))
     }
 
-    fn silence(&self, reason: Reason, protection: Protection) -> Outcome {
+    pub(crate) fn silence(&self, reason: Reason, protection: Protection) -> Outcome {
         silence(self.asked.version, reason, protection)
     }
 
-    fn record(&self, reason: Reason, response: Response, protection: Protection) -> Record {
-        Record { version: self.asked.version, reason, response, protection }
+    /// A reply of so many octets that is ready in `out`.
+    #[inline]
+    pub(crate) fn answered(&self, timed: &Timed, protection: Protection, len: usize) -> Outcome {
+        let Timed { reason, response, saved } = *timed;
+        Outcome { record: Record { version: self.asked.version, reason, response, protection }, len, saved }
     }
 
     /// What is done about a packet over the limit; None for one within it, and for those that are let through all the same.
     #[inline]
     fn rate_limit(&mut self) -> Option<Outcome> {
-        let limit = self.with.service.rate_limit.as_ref()?;
-        if self.with.tables.rate.allow(limit, self.with.service.hash_seed, &self.arrival.sender, self.arrival.receive_ns) {
+        let service = self.with.service;
+        let limit = service.rate_limit.as_ref()?;
+        if self.with.tables.rate.allow(limit, service.hash_seed, &self.arrival.sender, self.arrival.receive_ns) {
             return None;
         }
         let mut drawn = [0];
@@ -123,128 +133,101 @@ impl<E: Entropy> Call<'_, E> {
         if drawn < limit.leak {
             return None;
         }
+        let nts = self.asked.version == 4 && holds_cookie(self.request);
+        let protection = if nts { Protection::Nts } else { Protection::None };
         if drawn < limit.leak + limit.kiss {
-            return Some(self.kiss(Reason::RateLimited, Response::KissRate, Protection::None));
+            return Some(self.kiss(Reason::RateLimited, Response::KissRate, protection));
         }
-        Some(self.silence(Reason::RateLimited, Protection::None))
+        Some(self.silence(Reason::RateLimited, protection))
     }
 
-    /// A time reply, if its times fit together.
-    #[inline]
-    fn time(&mut self, protection: Protection) -> Outcome {
-        if !self.arrival.transmit_ns.checked_sub(self.arrival.receive_ns).is_some_and(|held| (0..=MAX_HOLD_NS).contains(&held)) {
-            return self.silence(Reason::Stale, protection);
+    /// A plain request where only NTS is served.
+    #[cold]
+    pub(crate) fn refuse_plain(&mut self) -> Outcome {
+        if self.with.listener.nts_only_silence {
+            return self.silence(Reason::NtsRequired, Protection::None);
         }
-        let known = self.with.state.known(self.arrival.transmit_ns);
-        if !known {
-            self.header(false, None);
-            return Outcome { record: self.record(Reason::Unsynchronised, Response::Time, protection), len: HEADER, saved: None };
-        }
-        let interleaved = self.with.service.interleaved_slots > 0 && self.asked.mode == CLIENT;
-        let origin = u64_at(self.request, 24);
-        let waits = interleaved && origin & 1 == 1 && u64_at(self.request, 32) != u64_at(self.request, 40);
-        if !waits {
-            self.header(true, None);
-            return Outcome { record: self.record(Reason::Synchronised, Response::Time, protection), len: HEADER, saved: None };
-        }
-        let hash = self.arrival.sender.address.hash(self.with.service.hash_seed);
-        let earlier = self.with.tables.interleaved.take(interleave::key(origin, hash));
-        let receive = self.header(true, earlier);
-        let key = interleave::key(receive, hash);
-        let saved = self.with.tables.interleaved.save(key, self.arrival.transmit_ns).then_some(key);
-        let response = if earlier.is_some() { Response::Interleaved } else { Response::Time };
-        Outcome { record: self.record(Reason::Synchronised, response, protection), len: HEADER, saved }
+        self.kiss(Reason::NtsRequired, Response::KissRstr, Protection::None)
     }
 
     /// A refusal that names its cause in the reference identifier; silence towards mode 1, which would answer it.
     #[cold]
-    fn kiss(&mut self, reason: Reason, response: Response, protection: Protection) -> Outcome {
+    pub(crate) fn kiss(&mut self, reason: Reason, response: Response, protection: Protection) -> Outcome {
         if self.asked.mode == SYMMETRIC_ACTIVE {
             return self.silence(reason, protection);
         }
-        self.header(false, None);
-        let code = match response {
-            Response::KissRate => b"RATE",
-            Response::KissDeny => b"DENY",
-            Response::KissRstr => b"RSTR",
-            _ => b"NTSN",
+        let (code, least_poll) = match response {
+            Response::KissRate => (*b"RATE", self.with.service.least_poll()),
+            Response::KissDeny => (*b"DENY", i8::MIN),
+            Response::KissRstr => (*b"RSTR", i8::MIN),
+            _ => (*b"NTSN", i8::MIN),
         };
-        self.out[12..16].copy_from_slice(code);
-        if response == Response::KissRate {
-            self.out[2] = self.slower_poll() as u8;
-        }
-        Outcome { record: self.record(reason, response, protection), len: HEADER, saved: None }
+        let exchange = self.exchange(None);
+        write_refusal(self.with.state, &exchange, code, self.known(), least_poll, self.out);
+        self.answered(&Timed { reason, response, saved: None }, protection, HEADER)
     }
 
-    /// The poll exponent at which a client stays within the limit.
-    fn slower_poll(&self) -> i8 {
-        let interval = self.with.service.rate_limit.map_or(1, |limit| limit.interval_ns);
-        let needed = (interval as f64 / 1e9).log2().ceil() as i8;
-        needed.max(self.out[2] as i8)
-    }
-
-    /// Writes the header; gives the receive timestamp in it. earlier: the transmit instant of an interleaved reply.
+    /// The exchange with its random bits, which are drawn here.
     #[inline]
-    fn header(&mut self, known: bool, earlier: Option<i64>) -> u64 {
-        let state = self.with.state;
-        let (fixed, dispersion) =
-            if known { (&state.fixed, state.root_dispersion(self.arrival.transmit_ns)) } else { (&UNSYNCHRONISED, UNKNOWN_DISPERSION) };
-        let mut shown = Shown::plain(fixed, self.arrival.receive_ns, earlier.unwrap_or(self.arrival.transmit_ns));
-        if known && state.leap.is_some() {
-            shown.smear(state, self.arrival.transmit_ns);
-        }
+    pub(crate) fn exchange(&mut self, departed: Option<i64>) -> Exchange<'a> {
         let mut random = [0; 8];
         self.entropy.fill(&mut random);
-        let random = u64::from_be_bytes(random);
-        let mask = state.random_mask;
-        let receive = (ntp_timestamp(shown.receive_ns) & !mask) | ((random >> 32) & mask) | 1;
-        let mut transmit = ((ntp_timestamp(shown.transmit_ns) & !mask) | (random & mask)) & !1;
-        if earlier.is_none() && (transmit.wrapping_sub(receive) as i64) < 0 {
-            transmit = receive.wrapping_add(1);
+        Exchange {
+            request: self.request,
+            bits: self.asked.bits,
+            received: self.arrival.receive_ns,
+            sent: self.arrival.transmit_ns,
+            random: u64::from_be_bytes(random),
+            departed,
         }
-        let mut reference = shown.reference;
-        if known && (transmit.wrapping_sub(reference) as i64) < 0 {
-            reference = transmit; // clients refuse a reference from the future (RFC 5905, A.5.1.1)
-        }
-        let first = u64::from(fixed.leap_bits | self.asked.bits) << 56
-            | u64::from(fixed.stratum) << 48
-            | (u64_at(self.request, 0) & 0x0000_FF00_0000_0000)
-            | u64::from(state.precision as u8) << 32
-            | u64::from(fixed.root_delay);
-        let second = u64::from(dispersion) << 32 | u64::from(u32::from_be_bytes(shown.refid));
-        let origin = u64_at(self.request, if earlier.is_some() { 32 } else { 40 });
-        for (place, word) in self.out.chunks_exact_mut(8).zip([first, second, reference, origin, receive, transmit]) {
-            place.copy_from_slice(&word.to_be_bytes());
-        }
-        receive
     }
-}
 
-/// The times and the reference identifier as they are shown.
-struct Shown {
-    receive_ns: i64,
-    transmit_ns: i64,
-    reference: u64,
-    refid: [u8; 4],
-}
-
-impl Shown {
     #[inline]
-    fn plain(fixed: &Fixed, receive_ns: i64, transmit_ns: i64) -> Self {
-        Self { receive_ns, transmit_ns, reference: fixed.reference, refid: fixed.refid }
+    pub(crate) fn known(&self) -> bool {
+        self.with.state.known(self.arrival.transmit_ns)
     }
 
-    /// Moves them near a leap second that is smeared.
-    #[cold]
-    fn smear(&mut self, state: &State, now: i64) {
-        let Some(leap) = state.leap else { return };
-        self.receive_ns = self.receive_ns.wrapping_add(leap.offset_ns(self.receive_ns));
-        self.transmit_ns = self.transmit_ns.wrapping_add(leap.offset_ns(self.transmit_ns));
-        let reference = state.reference_time.wrapping_add(leap.offset_ns(state.reference_time));
-        self.reference = ntp_timestamp(reference);
-        let offset = leap.offset_ns(now);
-        if offset != 0 {
-            self.refid = smear_refid(offset);
+    /// Writes the header of a time reply; None if the request's times do not fit together.
+    #[inline]
+    pub(crate) fn time(&mut self) -> Option<Timed> {
+        let held = self.arrival.transmit_ns.checked_sub(self.arrival.receive_ns)?;
+        if !(0..=MAX_HOLD_NS).contains(&held) {
+            return None;
         }
+        let known = self.known();
+        if known && self.waits() {
+            return Some(self.interleaved_time());
+        }
+        self.write_time(known, None);
+        let reason = if known { Reason::Synchronised } else { Reason::Unsynchronised };
+        Some(Timed { reason, response: Response::Time, saved: None })
+    }
+
+    /// Writes the header of a time reply whatever its times; gives the receive timestamp in it.
+    #[inline]
+    pub(crate) fn write_time(&mut self, known: bool, departed: Option<i64>) -> u64 {
+        let exchange = self.exchange(departed);
+        write_time(self.with.state, &exchange, known, self.out)
+    }
+
+    /// Whether the request is one of the interleaved mode (RFC 9769): it sends a receive timestamp of ours back.
+    #[inline]
+    fn waits(&self) -> bool {
+        let origin = u64_at(self.request, 24);
+        origin & 1 == 1
+            && self.asked.mode == CLIENT
+            && self.with.service.interleaved_slots > 0
+            && u64_at(self.request, 32) != u64_at(self.request, 40)
+    }
+
+    fn interleaved_time(&mut self) -> Timed {
+        let hash = self.arrival.sender.address.hash(self.with.service.hash_seed);
+        let table = &self.with.tables.interleaved;
+        let departed = table.take(interleave::key(u64_at(self.request, 24), hash));
+        let receive = self.write_time(true, departed);
+        let key = interleave::key(receive, hash);
+        let saved = table.save(key, self.arrival.transmit_ns).then_some(key);
+        let response = if departed.is_some() { Response::Interleaved } else { Response::Time };
+        Timed { reason: Reason::Synchronised, response, saved }
     }
 }

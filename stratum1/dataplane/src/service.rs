@@ -3,18 +3,55 @@
 use crate::access::{Access, Sender};
 use crate::interleave::InterleavedTable;
 use crate::limit::{RateLimit, RateTable};
+use crate::mac::Keys;
+use crate::nts::Ring;
+use crate::wire::NS;
+
+/// Octets of the Bloom filter of version 5.
+pub const REFERENCE_IDS: usize = 512;
 
 /// What all listeners share; replaced whole when it changes.
-#[derive(Default)]
 pub struct Service {
+    /// Symmetric keys.
+    pub keys: Keys,
     /// None for no limit.
     pub rate_limit: Option<RateLimit>,
     /// Stamps kept for interleaved clients: a power of two, 0 for no interleaved mode.
     pub interleaved_slots: usize,
     /// Whether version 5 is answered.
     pub ntpv5: bool,
+    /// The master keys of NTS cookies, None where NTS is not served.
+    pub nts: Option<Ring>,
     /// Decides the places in the tables.
     pub hash_seed: u64,
+    /// The Bloom filter of version 5: the reference IDs of this server and of those that steer it.
+    pub reference_ids: [u8; REFERENCE_IDS],
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            keys: Keys::default(),
+            rate_limit: None,
+            interleaved_slots: 0,
+            ntpv5: false,
+            nts: None,
+            hash_seed: 0,
+            reference_ids: [0; REFERENCE_IDS],
+        }
+    }
+}
+
+impl Service {
+    /// The smallest log2 of seconds that is no shorter than the interval of the rate limit.
+    pub fn least_poll(&self) -> i8 {
+        let interval = self.rate_limit.map_or(1, |limit| limit.interval_ns.max(1));
+        let mut poll = -64_i8;
+        while i128::from(interval) << 64 > i128::from(NS) << (i32::from(poll) + 64) {
+            poll += 1;
+        }
+        poll
+    }
 }
 
 /// What is one listener's own; how it smears stands in its states.

@@ -6,8 +6,6 @@ use crate::wire::{ntp_short, ntp_timestamp};
 /// Words of a published state; the layout stands in `_state_words.py`.
 pub const WORDS: usize = 32;
 
-const ONE_SECOND: u32 = 0x10000;
-
 /// Served time from a reading of a kernel clock: served_ns + (t - source_ns) * (1 + rate).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mapping {
@@ -40,37 +38,23 @@ impl Mapping {
     }
 }
 
-/// The part of a reply's header that is the same for all requests while one state stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fixed {
-    /// Leap indicator in the first octet's two highest bits.
-    pub leap_bits: u8,
-    /// As on the wire.
-    pub stratum: u8,
-    /// 16.16 seconds.
-    pub root_delay: u32,
-    /// Reference identifier.
-    pub refid: [u8; 4],
-    /// Reference timestamp.
-    pub reference: u64,
-}
-
-/// What a reply says of a time that is not known. Stratum 16 is 0 on the wire (RFC 5905, figure 11).
-pub const UNSYNCHRONISED: Fixed = Fixed { leap_bits: 3 << 6, stratum: 0, root_delay: ONE_SECOND, refid: [0; 4], reference: 0 };
-/// Root dispersion of a reply that knows no time.
-pub const UNKNOWN_DISPERSION: u32 = ONE_SECOND;
-
 /// One published state, as one listener shows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct State {
     /// After this served time the publisher has failed; None where the state is not synchronised anyway.
     valid_until: Option<i64>,
-    /// What a reply says of a time that is known.
-    pub fixed: Fixed,
+    /// Leap indicator in the first octet's two highest bits.
+    pub leap_bits: u8,
+    /// Stratum, precision and root delay where they stand in the header's first 64 bits.
+    pub first_word: u64,
     /// log2 of seconds, -128 to 0.
     pub precision: i8,
-    /// Bits below the precision that are randomised in shown stamps.
-    pub random_mask: u64,
+    /// The bits below the precision, at most 31 and without the lowest, which are random in timestamps.
+    pub noise: u64,
+    /// Reference identifier.
+    pub refid: [u8; 4],
+    /// Reference timestamp.
+    pub reference: u64,
     /// ns since 1970.
     pub reference_time: i64,
     error_bound: f64,
@@ -93,15 +77,12 @@ impl State {
         let reference_time = words[10] as i64;
         Self {
             valid_until: (words[0] != 0).then_some(words[1] as i64),
-            fixed: Fixed {
-                leap_bits: (words[2] as u8) << 6,
-                stratum: words[3] as u8,
-                root_delay: ntp_short(root_delay),
-                refid: (words[5] as u32).to_be_bytes(),
-                reference: ntp_timestamp(reference_time),
-            },
+            leap_bits: (words[2] as u8) << 6,
+            first_word: (words[3] & 0xFF) << 48 | u64::from(precision as u8) << 32 | u64::from(ntp_short(root_delay)),
             precision,
-            random_mask: (1 << (32 + i32::from(precision)).clamp(0, 31)) - 1,
+            noise: ((1 << (32 + i32::from(precision)).clamp(0, 31)) - 1) & !1,
+            refid: (words[5] as u32).to_be_bytes(),
+            reference: ntp_timestamp(reference_time),
             reference_time,
             error_bound: f64::from_bits(words[7]),
             bound_at: words[8] as i64,

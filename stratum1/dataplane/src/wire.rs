@@ -50,8 +50,10 @@ pub struct Field<'a> {
     pub kind: u16,
     /// Where it starts, octets from the start of what is walked.
     pub at: usize,
-    /// All its octets, with the four of type and length.
+    /// All its octets, with the four of type and length, without padding after its length.
     pub octets: &'a [u8],
+    /// The octet after its padding.
+    pub end: usize,
 }
 
 impl<'a> Field<'a> {
@@ -73,7 +75,7 @@ pub fn field_at(data: &[u8], at: usize, least: usize) -> Option<Field<'_>> {
     if length < least || length % 4 != 0 {
         return None;
     }
-    rest.get(..length).map(|octets| Field { kind: u16_at(rest, 0), at, octets })
+    rest.get(..length).map(|octets| Field { kind: u16_at(rest, 0), at, octets, end: at + length })
 }
 
 /// Writes octets one after the other into a buffer and knows how far it has come.
@@ -105,6 +107,14 @@ impl<'a> Writer<'a> {
         self.len = start + count;
         room.fill(0);
         room
+    }
+
+    /// What was written, and room for the next `count` octets, zeroed and counted as written; empty where the buffer ends before.
+    pub fn split(&mut self, count: usize) -> (&[u8], &mut [u8]) {
+        let start = self.len;
+        let room = self.take(count).len();
+        let (written, rest) = self.out.split_at_mut(start);
+        (written, &mut rest[..room])
     }
 
     /// Appends octets; nothing if they don't fit.
