@@ -25,6 +25,7 @@ pub mod nts;
 mod py_crypto;
 pub mod py_plane;
 pub mod py_responder;
+mod py_tls;
 pub mod reasons;
 pub mod reply;
 pub mod rest;
@@ -34,6 +35,8 @@ pub mod siv;
 pub mod smear;
 pub mod stamps;
 pub mod state;
+pub mod tls;
+mod tls_pem;
 #[cfg(test)]
 mod vectors;
 pub mod wire;
@@ -48,5 +51,6 @@ fn _dataplane(module: &Bound<'_, PyModule>) -> PyResult<()> {
     py_crypto::register(module)?;
     py_plane::register(module)?;
     py_responder::register(module)?;
+    py_tls::register(module)?;
     Ok(())
 }
