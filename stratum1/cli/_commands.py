@@ -19,6 +19,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("doctor", "doctor"),
     "record": ("record", "record"),
     "replay": ("record", "replay"),
+    "bench": ("bench", "bench"),
     "trust-reference": ("trust", "trust_reference"),
 }
 _CONFIG: Mapping[str, tuple[str, str]] = {name: ("config", name) for name in ("check", "show", "schema")}

@@ -19,10 +19,17 @@ pub mod header;
 pub mod interleave;
 pub mod judge;
 pub mod limit;
+pub mod load;
+pub mod load_clients;
+pub mod load_error;
+pub mod load_histogram;
+pub mod load_ke;
 pub mod mac;
 pub mod net;
+pub mod net_load;
 pub mod nts;
 mod py_crypto;
+pub mod py_load;
 pub mod py_plane;
 pub mod py_responder;
 mod py_tls;
@@ -50,6 +57,7 @@ fn _dataplane(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     py_crypto::register(module)?;
     py_plane::register(module)?;
+    py_load::register(module)?;
     py_responder::register(module)?;
     py_tls::register(module)?;
     Ok(())
