@@ -258,7 +258,7 @@ class Ublox:
             payload = payload[:8] + before[8:12] + payload[12:]
         if label in self.clamps:
             self.clamps -= {label}
-            wrong = {"CFG-MSG": 3, "CFG-TP5": 28, "CFG-GNSS": 8}.get(name, 0)
+            wrong = {"CFG-MSG": 3, "CFG-TP5": 28, "CFG-GNSS": 8, "CFG-NAV5": 2}.get(name, 0)
             payload = bytes(byte ^ 0x0F if index == wrong else byte for index, byte in enumerate(payload))
         self.legacy[place] = payload
 
