@@ -43,12 +43,18 @@ class Shown:
         return ntp_short(self.state.root_dispersion_at(sent)) or NtpShort(1)
 
     def steady_until(self) -> UtcNs:
-        """The served time up to which `dispersion` is what it is at `bound_at` (it never shrinks), within two seconds."""
+        """The served time up to which `dispersion` is what it is at `bound_at`, for it never shrinks; within two seconds."""
         start = self.state.bound_at
-        now, step = self.dispersion(start), _PROBED_NS
-        while step and self.dispersion(UtcNs(start + step)) != now:
-            step >>= 1
-        return UtcNs(start + step)
+        now, same, other = self.dispersion(start), 0, _PROBED_NS
+        if self.dispersion(UtcNs(start + other)) == now:
+            return UtcNs(start + other)
+        while other - same > _PROBED_NS >> 11:
+            middle = (same + other) // 2
+            if self.dispersion(UtcNs(start + middle)) == now:
+                same = middle
+            else:
+                other = middle
+        return UtcNs(start + same)
 
     def time_header(self, exchange: Exchange, known: bool) -> tuple[bytes, NtpTimestamp]:
         """The 48 octets of a time reply, and the receive timestamp in them."""

@@ -132,7 +132,7 @@ class Responder:
         if shown.valid_until is not None and shown.smeared_leap is None:
             self._middle = shown.middle()
             # from here on the reference time is before any transmit timestamp, whatever its random bits
-            self._from = state.reference_time + 2 * NS
+            self._from = state.reference_time + (shown.grain.noise * NS >> 32) + 2
             self._until = min(shown.valid_until, shown.steady_until(), state.reference_time + _YEARS)
         leap, stratum = shown.leap_bits, state.stratum
         self._heads = tuple(None if bits is None else bytes((leap | bits, stratum)) for bits in rules.prefixes)

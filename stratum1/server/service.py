@@ -83,7 +83,7 @@ class ServiceSettings:
 
     keys: Mapping[int, SymmetricKey] = field(default_factory=dict)
     rate_limit: RateLimit | None = None
-    interleaved_slots: int = 1 << 16
+    interleaved_slots: int = 1 << 17
     ntpv5: bool = False
     nts: KeyRing | None = None
     hash_seed: int = 0
