@@ -36,6 +36,8 @@ class Asked(NamedTuple):
 
 
 class _Earlier(NamedTuple):
+    """A reply that somebody got."""
+
     sender: Sender
     reply: bytes
 
@@ -48,13 +50,14 @@ class Maker:
     chance: random.Random
     now: int
     earlier: list[_Earlier] = field(default_factory=list)
+    saved: list[_Earlier] = field(default_factory=list)
     cookies: dict[tuple[Session, MasterKey], bytes] = field(default_factory=dict)
 
     def make(self) -> Asked:
         """The next request."""
         self.now += self.chance.choice((0, 1, 1_000, 40_000, 1_000_000, 30_000_000, NS))
         kinds: Sequence[Callable[[], tuple[bytes, Sender]]] = (
-            *(self._plain, self._interleaved, self._with_fields, self._with_mac, self._with_mac),
+            *(self._plain, self._interleaved, self._interleaved, self._with_fields, self._with_mac, self._with_mac),
             *(self._nts, self._nts, self._nts, self._version_5, self._version_5, self._arbitrary),
         )
         request, sender = self.chance.choice(kinds)()
@@ -63,15 +66,16 @@ class Maker:
         hold = self.chance.choice((0, 1, 20_000, 20_000, 20_000, 300_000, NS, NS + 1, -1, -NS)) if self.chance.random() < 0.2 else 20_000
         return Asked(request, sender, UtcNs(self.now), UtcNs(self.now + hold))
 
-    def answered(self, asked: Asked, reply: bytes | None) -> None:
+    def answered(self, asked: Asked, reply: bytes | None, saved: int | None) -> None:
         """Tell of a reply, which later requests go on from."""
         if reply is not None:
-            self.earlier.append(_Earlier(asked.sender, reply))
-            del self.earlier[:-40]
+            kept = self.earlier if saved is None else self.saved
+            kept.append(_Earlier(asked.sender, reply))
+            del kept[:-10]
 
     def _sender(self) -> Sender:
         chance = self.chance
-        if chance.random() < 0.02 and self.scene.listener.own:
+        if chance.random() < 0.01 and self.scene.listener.own:
             return Sender(*chance.choice(sorted(self.scene.listener.own)))
         port = chance.choice((123, 40_000 + chance.randrange(4), 0)) if chance.random() < 0.1 else 40_000
         return Sender(chance.choice(self.scene.addresses), port)
@@ -99,9 +103,11 @@ class Maker:
 
     def _interleaved(self) -> tuple[bytes, Sender]:
         """A request that goes on from an earlier reply: interleaved, basic, or not quite."""
-        if not self.earlier:
+        chance = self.chance
+        kept = self.saved if self.saved and chance.random() < 0.8 else self.earlier
+        if not kept:
             return self._plain()
-        chance, (sender, reply) = self.chance, self.chance.choice(self.earlier)
+        sender, reply = chance.choice(kept)
         version = reply[0] >> 3 & 7
         header = self._header(version) if version else self._header()
         header[24:32] = reply[chance.choice((32, 32, 32, 40)) :][:8]
@@ -115,7 +121,9 @@ class Maker:
         return bytes(header) + tail, sender if chance.random() < 0.9 else self._sender()
 
     def _identifier(self) -> bytes:
-        return self._field(FieldKind.UNIQUE_IDENTIFIER, self.chance.randbytes(self.chance.choice((32, 32, 32, 36, 64, 28))))
+        return self._field(
+            FieldKind.UNIQUE_IDENTIFIER, self.chance.randbytes(28 if self.chance.random() < 0.03 else self.chance.choice((32, 36, 64)))
+        )
 
     def _field(self, kind: int, value: bytes) -> bytes:
         return _LENGTHS.pack(kind, 4 + len(value)) + value
@@ -200,11 +208,11 @@ class Maker:
         session = chance.choice([session for session in self.scene.sessions if session.version5 is version5 or chance.random() < 0.02])
         fields = [self._field(FieldKind.NTS_COOKIE, self._cookie(session))]
         length = cookie_length(session.aead)
-        fields += self._placeholders(chance.choice((0, 0, 0, 1, 2, 5, 7, 8, 9)), length)
-        if chance.random() < 0.2:
+        fields += self._placeholders(chance.choice((8, 9)) if chance.random() < 0.05 else chance.choice((0, 0, 0, 1, 2, 5, 7)), length)
+        if chance.random() < 0.1:
             fields.append(self._field(chance.choice((0x0104, 0x0204, 0x2005)), chance.randbytes(chance.choice((12, 32, length)))))
         chance.shuffle(fields)
-        inside = self._placeholders(chance.choice((0, 0, 0, 0, 1, 3)), length) + [self._field(0x0204, b"")] * (chance.random() < 0.1)
+        inside = self._placeholders(chance.choice((0, 0, 0, 0, 0, 0, 1, 3)), length) + [self._field(0x0204, b"")] * (chance.random() < 0.1)
         text = b"".join(inside) + (b"\0\1\0\3" if chance.random() < 0.03 else b"")
         return session, [self._identifier()] * (chance.random() < 0.97) + fields, text
 

@@ -57,12 +57,12 @@ def make_scene(chance: random.Random) -> Scene:
         hash_seed=chance.getrandbits(64),
         reference_ids=chance.randbytes(512),
     )
-    plain = chance.random() < 0.5
+    plain = chance.random() < 0.6
     listener = ListenerSettings(
         access=() if plain else _access(chance),
-        require_nts=chance.random() < 0.1,
+        require_nts=chance.random() < 0.06,
         nts_only_silence=chance.random() < 0.5,
-        own=frozenset({(_V4[4], 123), (_V6[2], 40_000)}) if chance.random() < 0.5 else frozenset(),
+        own=frozenset({(_V4[4], 123), (_V6[2], 40_003)}) if chance.random() < 0.5 else frozenset(),
     )
     smear = chance.choice((Smear.NONE, Smear.NONE, Smear.LINEAR, Smear.COSINE))
     start = chance.choice((NOW, NOW, _LEAP - NS, _LEAP - 43_200 * NS, _LEAP + 43_200 * NS, _LEAP + 5 * NS, _ERA - NS))
@@ -91,7 +91,8 @@ def _rate_limit(chance: random.Random) -> RateLimit:
 
 def _access(chance: random.Random) -> tuple[AccessRule, ...]:
     networks = ("10.0.0.0/8", "10.0.0.0/24", "10.0.0.2/32", "0.0.0.0/0", "192.0.2.0/28", "2001:db8::/32", "2001:db8:0:1::1/128", "::/0")
-    return tuple(AccessRule(ip_network(chance.choice(networks)), chance.choice(list(AccessAction))) for _ in range(chance.randrange(1, 7)))
+    actions = (AccessAction.ALLOW, *AccessAction)
+    return tuple(AccessRule(ip_network(chance.choice(networks)), chance.choice(actions)) for _ in range(chance.randrange(1, 7)))
 
 
 def _ring(chance: random.Random) -> tuple[KeyRing, int]:
@@ -113,10 +114,10 @@ def make_state(chance: random.Random, now: int) -> TimeState:
     monotonic = ClockMapping(chance.randrange(9), KernelClockId.MONOTONIC, chance.randrange(1 << 55), published, rate)
     return replace(
         LOCKED,
-        leap=chance.choice((Leap.NONE, Leap.NONE, Leap.NONE, Leap.INSERT, Leap.DELETE, Leap.UNKNOWN)),
+        leap=Leap.UNKNOWN if chance.random() < 0.05 else chance.choice((Leap.NONE, Leap.NONE, Leap.INSERT, Leap.DELETE)),
         leap_plan=leap if chance.random() < 0.5 else None,
         smeared_leap=leap,
-        stratum=chance.choice((1, 1, 1, 2, 15, 16, 0)),
+        stratum=chance.choice((16, 0)) if chance.random() < 0.05 else chance.choice((1, 1, 1, 2, 15)),
         refid=chance.choice((b"GPS\0", b"PPS\0", chance.randbytes(4))),
         precision=chance.choice((-25, -23, -20, -32, -40, -5, 0, 3, -128, -200)),
         root_delay=chance.choice((0.0, 1e-4, chance.random() * 3, 70_000.0)),
@@ -124,7 +125,7 @@ def make_state(chance: random.Random, now: int) -> TimeState:
         bound_at=published,
         bound_rate=chance.choice((0.0, 15e-6, chance.random() * 1e-3)),
         reference_time=UtcNs(published + chance.choice((-NS, -16 * NS, -86_400 * NS, 0, 10_000, NS))),
-        valid_until=UtcNs(published + chance.choice((60 * NS, 60 * NS, 2 * NS, 0))),
+        valid_until=UtcNs(published + chance.choice((600, 600, 600, 600, 600, 60, 2, 0)) * NS),
         realtime=realtime if chance.random() < 0.95 else None,
         monotonic=monotonic if chance.random() < 0.7 else None,
         tai_offset=chance.choice((37, 38, 0)),

@@ -57,6 +57,8 @@ pub struct Fields<'a> {
     pub authenticator: Option<Field<'a>>,
     /// Identification of a draft of NTPv5.
     pub draft: Met<'a>,
+    /// The MAC of version 5, which is the last field.
+    pub mac: Option<Field<'a>>,
     /// Whether a field of Autokey was met (RFC 5906).
     pub autokey: bool,
     /// Where the way ended.

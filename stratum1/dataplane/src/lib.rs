@@ -44,6 +44,8 @@ pub mod stamps;
 pub mod state;
 pub mod tls;
 mod tls_pem;
+pub mod v5;
+pub mod v5_fields;
 #[cfg(test)]
 mod vectors;
 pub mod wire;

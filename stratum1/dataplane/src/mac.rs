@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 
 use crate::digest::{MAX_WHOLE, MacKey};
 use crate::reasons::Reason;
-use crate::wire::{Writer, u32_at};
+use crate::wire::Writer;
 
 const KEY_ID: usize = 4;
 
@@ -30,10 +30,11 @@ impl Keys {
     ///
     /// Versions 1 to 3 may send the whole of a digest that others cut, which a later version has no room for (RFC 7822).
     pub fn judge(&self, covered: &[u8], mac: &[u8], version: u8) -> Result<Signature<'_>, Reason> {
-        let key_id = u32_at(mac, 0);
+        // what is shorter than a key id is read as a smaller number, and then has no digest
+        let key_id = mac.iter().take(KEY_ID).fold(0, |number, octet| number << 8 | u32::from(*octet));
         let key = self.get(key_id).ok_or(Reason::UnknownKey)?;
         let digest = mac.get(KEY_ID..).unwrap_or_default();
-        if digest.len() != key.length() && (version > 3 || digest.len() != key.whole_length()) {
+        if mac.len() < KEY_ID || digest.len() != key.length() && (version > 3 || digest.len() != key.whole_length()) {
             return Err(Reason::BadMac);
         }
         let mut right = [0; MAX_WHOLE];

@@ -1,5 +1,7 @@
 //! The answer to a request, octet for octet as `stratum1/server/reply.py` specifies it.
 
+use std::ops::Range;
+
 use crate::access::{Action, Sender};
 use crate::fields::holds_cookie;
 use crate::header::{Exchange, write_refusal, write_time};
@@ -8,10 +10,14 @@ use crate::judge::{self, Asked, CLIENT, SYMMETRIC_ACTIVE};
 use crate::reasons::{Protection, Reason, Record, Response};
 use crate::service::{Entropy, Listener, Service, Tables};
 use crate::state::State;
-use crate::wire::{HEADER, NS, ReplyBuffer, u64_at};
+use crate::v5_fields::DRAFT;
+use crate::wire::{Field, HEADER, NS, ReplyBuffer, u64_at};
 
 /// A request that waited longer is dropped: its sender has given up, and a step of the clock would look the same.
 pub const MAX_HOLD_NS: i64 = NS;
+
+const UPGRADE: &[u8] = b"NTP5DRFT";
+const UPGRADE_PLACE: Range<usize> = 16..24; // the reference timestamp
 
 /// What is done about a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +60,7 @@ impl Responder<'_> {
     /// `request` may be longer than any request that is answered.
     #[inline]
     pub fn reply<E: Entropy>(&self, request: &[u8], arrival: &Arrival, entropy: &mut E, out: &mut ReplyBuffer) -> Outcome {
-        match judge::judge(request, arrival.sender.port) {
+        match judge::judge(request, arrival.sender.port, self.service.ntpv5) {
             Ok(asked) => Call { with: self, request, arrival, asked, entropy, out }.answer(),
             Err(reason) => silence(judge::version(request), reason, Protection::None),
         }
@@ -90,14 +96,18 @@ impl<'a, E: Entropy> Call<'a, E> {
         if listener.own.contains(sender) {
             return self.silence(Reason::OwnAddress, Protection::None);
         }
-        let nts_only = match listener.access.action(sender.address) {
-            Action::Allow => listener.require_nts,
-            Action::Deny => return self.kiss(Reason::AccessDenied, Response::KissDeny, Protection::None),
-            Action::Ignore => return self.silence(Reason::AccessIgnored, Protection::None),
-            Action::RequireNts => true,
+        let action = listener.access.action(sender.address);
+        let refused = match action {
+            Action::Deny => Some((Reason::AccessDenied, Response::KissDeny)),
+            Action::Ignore => Some((Reason::AccessIgnored, Response::Ignore)),
+            Action::Allow | Action::RequireNts => self.limited().map(|response| (Reason::RateLimited, response)),
         };
-        if let Some(over) = self.rate_limit() {
-            return over;
+        let nts_only = listener.require_nts || action == Action::RequireNts;
+        if self.asked.version == 5 {
+            return self.answer_v5(refused, nts_only);
+        }
+        if let Some((reason, response)) = refused {
+            return self.refuse(reason, response);
         }
         if self.request.len() > HEADER {
             return self.answer_rest(nts_only);
@@ -105,7 +115,11 @@ impl<'a, E: Entropy> Call<'a, E> {
         if nts_only {
             return self.refuse_plain();
         }
-        self.time().map_or_else(|| self.silence(Reason::Stale, Protection::None), |timed| self.answered(&timed, Protection::None, HEADER))
+        let Some(timed) = self.time() else { return self.silence(Reason::Stale, Protection::None) };
+        if self.with.service.ntpv5 {
+            self.tell_of_version_5(None);
+        }
+        self.answered(&timed, Protection::None, HEADER)
     }
 
     pub(crate) fn silence(&self, reason: Reason, protection: Protection) -> Outcome {
@@ -119,9 +133,9 @@ impl<'a, E: Entropy> Call<'a, E> {
         Outcome { record: Record { version: self.asked.version, reason, response, protection }, len, saved }
     }
 
-    /// What is done about a packet over the limit; None for one within it, and for those that are let through all the same.
+    /// What the rate limit makes of a packet; None if it is to be read on.
     #[inline]
-    fn rate_limit(&mut self) -> Option<Outcome> {
+    fn limited(&mut self) -> Option<Response> {
         let service = self.with.service;
         let limit = service.rate_limit.as_ref()?;
         if self.with.tables.rate.allow(limit, service.hash_seed, &self.arrival.sender, self.arrival.receive_ns) {
@@ -129,16 +143,22 @@ impl<'a, E: Entropy> Call<'a, E> {
         }
         let mut drawn = [0];
         self.entropy.fill(&mut drawn);
-        let drawn = u16::from(drawn[0]);
-        if drawn < limit.leak {
-            return None;
+        match u16::from(drawn[0]) {
+            leaked if leaked < limit.leak => None,
+            kissed if kissed < limit.leak + limit.kiss => Some(Response::KissRate),
+            _ => Some(Response::Ignore),
         }
-        let nts = self.asked.version == 4 && holds_cookie(self.request);
+    }
+
+    /// Silence or a kiss, for a packet that is not read on.
+    #[cold]
+    fn refuse(&mut self, reason: Reason, response: Response) -> Outcome {
+        let nts = reason == Reason::RateLimited && self.asked.version == 4 && holds_cookie(self.request);
         let protection = if nts { Protection::Nts } else { Protection::None };
-        if drawn < limit.leak + limit.kiss {
-            return Some(self.kiss(Reason::RateLimited, Response::KissRate, protection));
+        match response {
+            Response::Ignore => self.silence(reason, protection),
+            _ => self.kiss(reason, response, protection),
         }
-        Some(self.silence(Reason::RateLimited, protection))
     }
 
     /// A plain request where only NTS is served.
@@ -167,19 +187,44 @@ impl<'a, E: Entropy> Call<'a, E> {
         self.answered(&Timed { reason, response, saved: None }, protection, HEADER)
     }
 
+    /// 64 random bits.
+    #[inline]
+    pub(crate) fn random(&mut self) -> u64 {
+        let mut random = [0; 8];
+        self.entropy.fill(&mut random);
+        u64::from_be_bytes(random)
+    }
+
     /// The exchange with its random bits, which are drawn here.
     #[inline]
     pub(crate) fn exchange(&mut self, departed: Option<i64>) -> Exchange<'a> {
-        let mut random = [0; 8];
-        self.entropy.fill(&mut random);
         Exchange {
             request: self.request,
             bits: self.asked.bits,
             received: self.arrival.receive_ns,
             sent: self.arrival.transmit_ns,
-            random: u64::from_be_bytes(random),
+            random: self.random(),
             departed,
         }
+    }
+
+    /// Whether the request's times do not fit together.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        let held = self.arrival.transmit_ns.checked_sub(self.arrival.receive_ns);
+        !held.is_some_and(|held| (0..=MAX_HOLD_NS).contains(&held))
+    }
+
+    /// Says in a version 4 reply that we speak a draft of version 5, if the request asks that and names no other one.
+    pub(crate) fn tell_of_version_5(&mut self, draft: Option<Field>) -> bool {
+        if self.asked.version != 4 || self.request.get(UPGRADE_PLACE) != Some(UPGRADE) {
+            return false;
+        }
+        if draft.is_some_and(|draft| without_zeros(draft.value()) != DRAFT) {
+            return false;
+        }
+        self.out[UPGRADE_PLACE].copy_from_slice(UPGRADE);
+        true
     }
 
     #[inline]
@@ -190,8 +235,7 @@ impl<'a, E: Entropy> Call<'a, E> {
     /// Writes the header of a time reply; None if the request's times do not fit together.
     #[inline]
     pub(crate) fn time(&mut self) -> Option<Timed> {
-        let held = self.arrival.transmit_ns.checked_sub(self.arrival.receive_ns)?;
-        if !(0..=MAX_HOLD_NS).contains(&held) {
+        if self.is_stale() {
             return None;
         }
         let known = self.known();
@@ -230,4 +274,11 @@ impl<'a, E: Entropy> Call<'a, E> {
         let response = if departed.is_some() { Response::Interleaved } else { Response::Time };
         Timed { reason: Reason::Synchronised, response, saved }
     }
+}
+
+fn without_zeros(mut octets: &[u8]) -> &[u8] {
+    while let [front @ .., 0] = octets {
+        octets = front;
+    }
+    octets
 }

@@ -7,7 +7,7 @@ use crate::nts::{open_request, seal_reply};
 use crate::reasons::{Protection, Reason, Response};
 use crate::reply::{Call, Outcome, Timed};
 use crate::service::Entropy;
-use crate::wire::{Field, HEADER, Writer};
+use crate::wire::{HEADER, Writer};
 
 const CRYPTO_NAK: [u8; 4] = [0; 4];
 const MS_SNTP: usize = 20;
@@ -35,7 +35,7 @@ impl<E: Entropy> Call<'_, E> {
         if nts_only {
             return self.refuse_plain();
         }
-        self.answer_authenticated(fields.end, fields.echoed())
+        self.answer_authenticated(&fields)
     }
 
     fn answer_old(&mut self, nts_only: bool) -> Outcome {
@@ -45,7 +45,7 @@ impl<E: Entropy> Call<'_, E> {
         if nts_only {
             return self.refuse_plain();
         }
-        self.answer_authenticated(HEADER, None)
+        self.answer_authenticated(&Fields { end: HEADER, ..Fields::default() })
     }
 
     /// A key id and a digest of zeros, for a domain controller to fill in.
@@ -54,27 +54,28 @@ impl<E: Entropy> Call<'_, E> {
             && self.request.get(HEADER + 4..).is_some_and(|digest| digest.iter().all(|octet| *octet == 0))
     }
 
-    /// A request whose MAC, if it has one, begins at `at`.
-    fn answer_authenticated(&mut self, at: usize, echoed: Option<Field>) -> Outcome {
-        let mac = self.request.get(at..).unwrap_or_default();
+    /// A request whose MAC, if it has one, begins where its fields end.
+    fn answer_authenticated(&mut self, fields: &Fields) -> Outcome {
+        let mac = self.request.get(fields.end..).unwrap_or_default();
         if mac.is_empty() {
-            return self.answer_time(Protection::None, echoed, None);
+            return self.answer_time(Protection::None, fields, None);
         }
         if mac == CRYPTO_NAK {
             return self.silence(Reason::PeerCryptoNak, Protection::Mac);
         }
-        let covered = self.request.get(..at).unwrap_or_default();
+        let covered = self.request.get(..fields.end).unwrap_or_default();
         match self.with.service.keys.judge(covered, mac, self.asked.version) {
-            Ok(signature) => self.answer_time(Protection::Mac, echoed, Some(signature)),
+            Ok(signature) => self.answer_time(Protection::Mac, fields, Some(signature)),
             Err(reason) if self.asked.version == 4 => self.crypto_nak(reason),
             Err(reason) => self.silence(reason, Protection::Mac),
         }
     }
 
-    fn answer_time(&mut self, protection: Protection, echoed: Option<Field>, signature: Option<Signature>) -> Outcome {
+    fn answer_time(&mut self, protection: Protection, fields: &Fields, signature: Option<Signature>) -> Outcome {
         let Some(timed) = self.time() else { return self.silence(Reason::Stale, protection) };
+        let upgraded = self.with.service.ntpv5 && self.tell_of_version_5(fields.draft.first);
         let mut writer = Writer::after(self.out, HEADER);
-        if let Some(field) = echoed {
+        for field in [fields.echoed(), fields.draft.first.filter(|_| upgraded)].into_iter().flatten() {
             writer.put(field.octets);
         }
         if let Some(signature) = signature {

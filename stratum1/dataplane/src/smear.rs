@@ -43,8 +43,28 @@ impl SmearedLeap {
 
     /// Whether two different instants have this served time: an inserted second counts the one before it once more.
     pub fn ambiguous(&self, served: i64) -> bool {
-        self.sign > 0 && self.at - NS <= served && served < self.at
+        is_ambiguous(self.at, self.sign, served)
     }
+}
+
+/// A leap second to come, for who does not smear: the instant right after it, ns, and its sign.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlannedLeap {
+    /// The instant right after it, ns since 1970.
+    pub at: i64,
+    /// +1 inserted, -1 deleted.
+    pub sign: i64,
+}
+
+impl PlannedLeap {
+    /// As `SmearedLeap::ambiguous`.
+    pub fn ambiguous(&self, served: i64) -> bool {
+        is_ambiguous(self.at, self.sign, served)
+    }
+}
+
+fn is_ambiguous(at: i64, sign: i64, served: i64) -> bool {
+    sign > 0 && at - NS <= served && served < at
 }
 
 /// What ntpd shows as reference ID while it smears: 254, and the offset in units of 2^-22 s, signed.

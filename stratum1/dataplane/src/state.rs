@@ -1,6 +1,6 @@
 //! The time as it is published: parsed from the words that `stratum1/server/_state_words.py` makes of a TimeState.
 
-use crate::smear::{Smear, SmearedLeap};
+use crate::smear::{PlannedLeap, Smear, SmearedLeap};
 use crate::wire::{ntp_short, ntp_timestamp};
 
 /// Words of a published state; the layout stands in `_state_words.py`.
@@ -60,9 +60,18 @@ pub struct State {
     error_bound: f64,
     bound_at: i64,
     bound_rate: f64,
-    half_root_delay: f64,
+    /// Seconds.
+    pub root_delay: f64,
     /// The leap second that is being smeared.
     pub leap: Option<SmearedLeap>,
+    /// Whether the listener smears leap seconds, also where none is near.
+    pub smears: bool,
+    /// The leap indicator as who does not smear shows it, in the first octet's two highest bits.
+    pub unsmeared_leap_bits: u8,
+    /// The leap second to come.
+    pub plan: Option<PlannedLeap>,
+    /// TAI - UTC in seconds, 0 for not known.
+    pub tai_offset: i64,
     /// Served time from CLOCK_REALTIME.
     pub realtime: Option<Mapping>,
     /// Served time from CLOCK_MONOTONIC.
@@ -87,26 +96,42 @@ impl State {
             error_bound: f64::from_bits(words[7]),
             bound_at: words[8] as i64,
             bound_rate: f64::from_bits(words[9]),
-            half_root_delay: root_delay / 2.0,
+            root_delay,
             leap: smeared_leap(words),
+            smears: words[11] != 0,
+            unsmeared_leap_bits: (words[27] as u8) << 6,
+            plan: (words[25] != 0).then_some(PlannedLeap { at: words[26] as i64, sign: words[25] as i64 }),
+            tai_offset: words[24] as i64,
             realtime: Mapping::from_words(words, 14),
             monotonic: Mapping::from_words(words, 19),
         }
     }
 
-    /// Whether a client may believe the served time at `transmit_ns`.
+    /// Whether a client may believe UTC at `transmit_ns`.
     #[inline]
-    pub fn known(&self, transmit_ns: i64) -> bool {
-        self.valid_until.is_some_and(|until| transmit_ns <= until) && !self.leap.is_some_and(|leap| leap.ambiguous(transmit_ns))
+    pub fn believed(&self, transmit_ns: i64) -> bool {
+        self.valid_until.is_some_and(|until| transmit_ns <= until)
     }
 
-    /// Root dispersion at a served time, rounded up and never 0: the bound is a promise.
+    /// Whether a client may believe the time that this listener shows at `transmit_ns`: the second that is counted twice can't be
+    /// smeared, for which of the two it is can't be seen.
     #[inline]
-    pub fn root_dispersion(&self, served: i64) -> u32 {
+    pub fn known(&self, transmit_ns: i64) -> bool {
+        self.believed(transmit_ns) && !self.leap.is_some_and(|leap| leap.ambiguous(transmit_ns))
+    }
+
+    /// Root dispersion at a served time, seconds, at least 0.
+    #[inline]
+    pub fn dispersion(&self, served: i64) -> f64 {
         let elapsed = served.saturating_sub(self.bound_at).max(0);
         let bound = self.error_bound + self.bound_rate * elapsed as f64 / 1e9;
-        let dispersion = bound - self.half_root_delay;
-        if dispersion > 0.0 { ntp_short(dispersion).max(1) } else { 1 }
+        (bound - self.root_delay / 2.0).max(0.0)
+    }
+
+    /// Root dispersion at a served time as 16.16 seconds, rounded up and never 0: the bound is a promise.
+    #[inline]
+    pub fn root_dispersion(&self, served: i64) -> u32 {
+        ntp_short(self.dispersion(served)).max(1)
     }
 }
 

@@ -117,6 +117,23 @@ impl<'a> Writer<'a> {
         (written, &mut rest[..room])
     }
 
+    /// Appends type and length (as it says, with these four octets) of a field, a value and the padding to words.
+    pub fn put_field(&mut self, kind: u16, length: usize, value: &[u8]) {
+        self.put(&kind.to_be_bytes());
+        self.put(&(length as u16).to_be_bytes());
+        self.put(value);
+        self.take(value.len().next_multiple_of(4) - value.len());
+    }
+
+    /// Fills up to a size, which is whole words longer or equal, with a padding field.
+    pub fn pad(&mut self, kind: u16, size: usize) {
+        if let Some(zeros) = size.checked_sub(self.len + 4) {
+            self.put(&kind.to_be_bytes());
+            self.put(&((zeros + 4) as u16).to_be_bytes());
+            self.take(zeros);
+        }
+    }
+
     /// Appends octets; nothing if they don't fit.
     pub fn put(&mut self, octets: &[u8]) {
         let room = self.take(octets.len());
