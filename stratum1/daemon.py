@@ -29,8 +29,10 @@ from .receivers import Receivers, Surroundings
 from .recorder import Recorder
 from .recording import Header
 from .secondhand import SecondHand
-from .server import ListenError, Server
+from .served import server_status
+from .server import ListenError
 from .service import Notifier
+from .serving import Serving
 from .snapshot import (
     crystal_status,
     discipline_status,
@@ -41,7 +43,6 @@ from .snapshot import (
     output_status,
     receiver_statuses,
     selection_status,
-    server_status,
     source_status,
     stability_status,
     temperature_status,
@@ -105,7 +106,7 @@ class Daemon:
         around = Surroundings(clock, self._hand.call, self.keeper.feed, self._note)
         self._receivers = Receivers(config, options.seed, around)
         self._thermometer = self._make_thermometer()
-        self._server = Server(listen, self.keeper.cell)
+        self._server = Serving(config, listen, self.keeper.cell, self._tell_server)
         self._outputs = Handout(config, self.keeper, self._from_output)
         self.series = RecentSeries()
         self._listeners: list[ControlServer] = []
@@ -135,6 +136,7 @@ class Daemon:
                 self._tasks.add(asyncio.create_task(self._leap_watch.keep_fresh(self._known_time), name="leap seconds"))
                 self._hand.every(1.0, self._second_hand)
                 self._hand.every(_LOOK_AT_LISTS, self._leap_watch.look)
+                self._hand.every(_LOOK_AT_LISTS, self._server.look)
                 self._hand.every(_PUBLISH[self.keeper.clock.name], self.keeper.publish)
                 gc.collect()
                 gc.freeze()  # what is there now stays: no collector needs to walk over it again
@@ -147,7 +149,7 @@ class Daemon:
     @property
     def healthy(self) -> bool:
         """Whether all of it moves: every listener answers and the second hand is not late."""
-        return (self._server.alive or not self.config.server) and raw_now() - self.keeper.ticked_at < _OLDEST_TICK
+        return self._server.alive and raw_now() - self.keeper.ticked_at < _OLDEST_TICK
 
     def stop(self) -> None:
         """Ask for a clean end."""
@@ -177,7 +179,7 @@ class Daemon:
             refclock=leading.refclock if leading else None,
             receivers=receivers,
             selection=selection_status(report.selection, now, bool(receivers)),
-            server=server_status(self._server, state),
+            server=server_status(self._server.reports(), self._server.counters(), state),
             sources=source_status(self.config),
             stability=stability_status(report),
             integrity=integrity_status(report, state, now) if receivers else (),
@@ -188,7 +190,10 @@ class Daemon:
         )
 
     async def reload(self) -> str:
-        """Read the configuration again: log settings take effect, the rest is told. Raises ConfigError and changes nothing then."""
+        """Read the configuration again: [log] and what the service can change live take effect, the rest is told.
+
+        Raises ConfigError and changes nothing then.
+        """
         self._notifier.reloading()
         try:
             config = self._options.reload()
@@ -197,10 +202,10 @@ class Daemon:
             self._notifier.ready()
             raise
         configure(config.log.level, config.log.format)
-        changed = [name for name in type(config).model_fields if name != "log" and getattr(config, name) != getattr(self.config, name)]
-        self.config = self.config.model_copy(update={"log": config.log})
-        names = ", ".join(f"[{name.replace('_', '-')}]" for name in changed)
-        text = f"configuration read again: [log] is in force; a restart is needed for {names}" if names else "configuration read again"
+        self.config = self._server.reload(config).model_copy(update={"log": config.log})
+        waiting = [name for name in type(config).model_fields if getattr(config, name) != getattr(self.config, name)]
+        names = ", ".join(f"[{name.replace('_', '-')}]" for name in waiting)
+        text = f"configuration read again; a restart is needed for {names}" if names else "configuration read again: all of it is in force"
         self._note(Note(raw_now(), "config", False, text))
         self._notifier.ready()
         return text
@@ -240,6 +245,9 @@ class Daemon:
         """Served time while it is known."""
         state = self.keeper.cell.current
         return self.keeper.clock.reading().clock_ns if state.synchronised else None
+
+    def _tell_server(self, alarm: bool, text: str) -> None:
+        self._note(Note(raw_now(), "server", alarm, text))
 
     def _early_problem(self, text: str) -> None:
         self._early.append(Note(raw_now(), "start", True, text))

@@ -30,7 +30,7 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
     if Path("/proc/net/if_inet6").exists():  # a host without IPv6 has no ::1
         listeners.append({"listen": "[::1]:11123"})
     if below is not None:
-        listeners = [{"listen": _on_loopback(each.listen), "smear": each.smear} for each in below.server]
+        listeners = [{**each.model_dump(by_alias=True), "listen": _on_loopback(each.listen)} for each in below.server]
     return {
         "receiver": {
             "device": "simulated",

@@ -14,7 +14,6 @@ from .control import (
     LeapStatus,
     LeapWitness,
     LineStatus,
-    ListenerStatus,
     LockStatus,
     NextLeap,
     OutputStatus,
@@ -23,7 +22,6 @@ from .control import (
     RefclockStatus,
     SelectionStatus,
     SerialDelay,
-    ServerStatus,
     SetupStatus,
     SourceChoice,
     SourceStatus,
@@ -48,7 +46,6 @@ from .receivers import Seen
 from .refclock import EdgeVerdict
 from .reference import ReferenceReport
 from .selection import SelectionReport, SourceOptions, SourceReport
-from .server import Counters, Server, ServerResponse, Smear, smear_ns
 from .stability import StabilityPoint
 from .temperature import TemperatureState
 from .timekeeper import Timekeeper
@@ -57,21 +54,17 @@ from .timescale import NS, MonoNs, UtcNs
 __all__ = [
     "event_record",
     "gnss_status",
-    "listener_status",
     "lock_status",
     "output_status",
     "pps_status",
     "receiver_statuses",
     "refclock_status",
     "selection_status",
-    "server_status",
     "source_status",
     "temperature_status",
 ]
 
 __all__ += ["crystal_status", "discipline_status", "holdover_status", "integrity_status", "leap_status", "stability_status", "time_status"]
-
-_ANSWERS = frozenset(ServerResponse) - {ServerResponse.IGNORE}
 
 
 def lock_status(report: PipelineReport, state: TimeState, now_raw: MonoNs, unsteerable: str) -> LockStatus:
@@ -306,41 +299,6 @@ def stability_status(report: PipelineReport) -> tuple[StabilityStatus, ...]:
 
     watched = [(each.name, each.stability) for each in report.receivers]
     return tuple(StabilityStatus(name, shown(found.pulses), shown(found.clock)) for name, found in watched if found is not None)
-
-
-def listener_status(address: str, counters: Counters, smear: Smear, smear_offset_ns: int) -> ListenerStatus:
-    """One listener's counters, and what the time shown there is ahead of UTC."""
-    answered = sum(count for record, count in counters.records.items() if record.response in _ANSWERS)
-    return ListenerStatus(
-        listen_address=address,
-        data_plane="python",
-        received=counters.received,
-        answered=answered - counters.response_send_errors,
-        accepted=counters.accepted,
-        denied=counters.denied,
-        ignored=counters.ignored,
-        rate_limited=counters.rate_limited,
-        response_send_errors=counters.response_send_errors,
-        nts_received=counters.nts_received,
-        nts_accepted=counters.nts_accepted,
-        nts_denied=counters.nts_denied,
-        nts_rate_limited=counters.nts_rate_limited,
-        nts_nak=counters.nts_nak,
-        versions={str(version): count for version, count in sorted(counters.by_version.items())},
-        reasons={str(reason): count for reason, count in counters.by_reason.items()},
-        smear=smear.value,
-        smear_offset=smear_offset_ns / NS,
-    )
-
-
-def server_status(server: Server, state: TimeState) -> ServerStatus:
-    """All listeners while `state` is served."""
-    smears = {str(each): each.smear for each in server.addresses}
-    rows = []
-    for address, each in server.counters().items():
-        smear = smears.get(address, Smear.NONE)
-        rows.append(listener_status(address, each, smear, smear_ns(smear, state.smeared_leap, state.bound_at)))
-    return ServerStatus.of(*rows)
 
 
 def source_status(config: Config) -> tuple[SourceStatus, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from .build_date import build_date
 from .clock import Clock, ClockError, KernelClock, VirtualClock
 from .clock.state import floor_instant
-from .config import Config, ReceiverConfig
+from .config import Config, ReceiverConfig, ServerConfig
 from .discipline import DisciplineSettings
 from .integrity import IntegritySettings
 from .leaplist import LeapFetcher, LeapLists, LeapWatch, system_paths
@@ -16,6 +16,7 @@ from .pps.events import EdgeKind
 from .refclock import RefClockSettings
 from .selection import SelectionSettings, SourceOptions
 from .server import DataPlane, ListenAddress, ListenError, Smear, apart, open_socket, parse_listen
+from .serving import listener_settings
 from .timescale import LeapTable
 
 __all__ = ["DaemonError", "leap_watch", "listeners", "make_clock", "pipeline_settings", "unserved"]
@@ -33,13 +34,10 @@ def leap_watch(config: Config, taken: Callable[[LeapTable], None], note: Callabl
     return LeapWatch(lists, fetcher, taken, note)
 
 
-def listeners(config: Config) -> list[ListenAddress]:
+def listeners(config: Config) -> tuple[ListenAddress, ...]:
     """Where to listen, tried out: a server that can't listen must leave the clock to whoever steers it now. Raises DaemonError."""
     try:
-        asked = [
-            replace(parse_listen(each.listen), smear=Smear(each.smear), data_plane=DataPlane(each.data_plane)) for each in config.server
-        ]
-        addresses = list(apart(asked))
+        addresses = apart([_listener(each) for each in config.server])
         for each in addresses:
             open_socket(each).close()
     except ValueError as error:
@@ -47,6 +45,16 @@ def listeners(config: Config) -> list[ListenAddress]:
     except ListenError as error:
         raise DaemonError(str(error)) from None
     return addresses
+
+
+def _listener(server: ServerConfig) -> ListenAddress:
+    return replace(
+        parse_listen(server.listen),
+        smear=Smear(server.smear),
+        settings=listener_settings(server),
+        data_plane=DataPlane(server.data_plane),
+        workers=server.workers,
+    )
 
 
 def make_clock(config: Config, problem: Callable[[str], None]) -> Clock:
@@ -114,9 +122,6 @@ def _refclock(name: str, receiver: ReceiverConfig, delays: dict[str, float], is_
 
 def unserved(config: Config) -> Iterator[str]:
     """A sentence for each thing that the configuration asks for and that this version does not do, or that its owner hardly means."""
-    for server in config.server:
-        if server.data_plane in ("native", "xdp"):
-            yield f'[[server]] {server.listen}: data-plane = "{server.data_plane}" comes with a later version; the Python plane answers'
     if config.nts_ke is not None:
         yield f"[nts-ke] is not served yet: it comes with a later version, and nothing listens at {config.nts_ke.listen}/tcp"
     if config.source:

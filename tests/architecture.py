@@ -57,9 +57,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": _VALUES | _EVENTS | {"clock", "discipline", "gnss", "inputs", "leaps", "pipeline", "pps", "refclock", "selection"},
     "settings": {"config", "hw"},
     "receiver": _VALUES | {"config", "gnss", "pps", "simulation.truth"},
+    "serving": _VALUES | {"config", "nts", "server"},
+    "served": _VALUES | {"control", "server"},
     "startup": _VALUES
     | _EVENTS
-    | {"build_date", "clock", "config", "discipline", "integrity", "leaplist", "pipeline", "refclock", "selection", "server"},
+    | {"build_date", "clock", "config", "discipline", "integrity", "leaplist", "pipeline", "refclock", "selection", "server", "serving"},
     "timekeeper": _VALUES | {"discipline", "clock", "inputs", "leaps", "pipeline", "recorder", "server"},
     "receivers": _VALUES | _EVENTS | {"clock", "config", "gnss", "inputs", "pipeline", "pps", "receiver", "startup"},
     "snapshot": _VALUES
@@ -77,13 +79,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "refclock",
         "reference",
         "selection",
-        "server",
         "stability",
         "temperature",
         "timekeeper",
     },
     "handout": _VALUES | {"config", "outputs", "timekeeper"},
-    "doctor": _VALUES | {"build_date", "clock", "config", "hw", "leaplist", "pps", "temperature"},
+    "doctor": _VALUES | {"build_date", "clock", "config", "hw", "leaplist", "pps", "server", "serving", "temperature"},
     "daemon": {ANYTHING},
     "cli": {ANYTHING},
     "__main__": {"cli"},
@@ -162,7 +163,7 @@ _PURE_MODULES = {
         "stratum1.server." + name
         for name in (
             *("_access", "_judge", "_mac", "_nts", "_reasons", "_rules", "_shown", "_smear", "_stamps", "_state_words", "_tables"),
-            *("_v5", "_v5_fields", "reply", "service"),
+            *("_v5", "_v5_fields", "keyfile", "reply", "service"),
         )
     ),
 }

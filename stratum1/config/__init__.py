@@ -5,8 +5,9 @@ Keys are kebab-case; an unknown key is refused with the nearest name. Pure: the 
 
 from ._nts_ke import NtsKeConfig
 from ._outputs import OutputConfig
+from ._service import RateLimitConfig, ServerConfig, ServiceConfig
 from ._setup_table import SetupConfig
-from ._tables import ClockConfig, ControlConfig, LogConfig, ReceiverConfig, ServerConfig, SourceConfig, WebConfig
+from ._tables import ClockConfig, ControlConfig, LogConfig, ReceiverConfig, SourceConfig, WebConfig
 from ._text import ConfigError, json_schema, parse_config, render_toml
 from ._values import split_address
 from ._whole import Config
@@ -19,8 +20,10 @@ __all__ = [
     "LogConfig",
     "NtsKeConfig",
     "OutputConfig",
+    "RateLimitConfig",
     "ReceiverConfig",
     "ServerConfig",
+    "ServiceConfig",
     "SetupConfig",
     "SourceConfig",
     "WebConfig",

@@ -15,7 +15,6 @@ __all__ = [
     "LogConfig",
     "ReceiverConfig",
     "SelectionOptions",
-    "ServerConfig",
     "SourceConfig",
     "WebConfig",
 ]
@@ -112,18 +111,6 @@ class SourceConfig(SelectionOptions):
 
     mode: Literal["server", "pool", "nts", "nts-pool", "peer", "nts-peer", "broadcast", "manycast"]
     address: Host = Field(description="name or address, with :port where it is not the default")
-
-
-class ServerConfig(Model):
-    """[[server]]: one listener for clients."""
-
-    listen: Listen = Field("[::]:123", description='address and UDP port; "[::]" takes IPv4 too')
-    data_plane: Literal["auto", "native", "python", "xdp"] = Field("auto", description="who answers; so far the Python plane does")
-    smear: Literal["none", "linear", "cosine"] = Field(
-        "none",
-        description="spread a leap second over the day from noon to noon UTC around it instead of announcing it; "
-        "never give clients of this listener another time source that does not smear alike",
-    )
 
 
 class IntegrityConfig(Model):

@@ -4,6 +4,7 @@ from pydantic import model_validator
 
 from ._nts_ke import NtsKeConfig
 from ._outputs import OutputConfig, check_outputs
+from ._service import RateLimitConfig, ServerConfig, ServiceConfig
 from ._tables import (
     AnotherReceiverConfig,
     ClockConfig,
@@ -11,7 +12,6 @@ from ._tables import (
     IntegrityConfig,
     LogConfig,
     ReceiverConfig,
-    ServerConfig,
     SourceConfig,
     WebConfig,
 )
@@ -28,6 +28,8 @@ class Config(Model):
     clock: ClockConfig = ClockConfig()
     source: tuple[SourceConfig, ...] = ()
     server: tuple[ServerConfig, ...] = (ServerConfig(),)
+    service: ServiceConfig = ServiceConfig()
+    rate_limit: RateLimitConfig = RateLimitConfig()
     nts_ke: NtsKeConfig | None = None
     output: tuple[OutputConfig, ...] = ()
     integrity: IntegrityConfig = IntegrityConfig()

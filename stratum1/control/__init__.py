@@ -3,6 +3,7 @@
 from ._hardware import SetupStatus, TemperatureStatus
 from ._json import status_json
 from .chosen import SelectionStatus, SourceChoice
+from .listeners import ListenerStatus, PlaneStatus, ServerStatus, TableStatus
 from .model import (
     DisciplineStatus,
     EventRecord,
@@ -10,7 +11,6 @@ from .model import (
     LeapStatus,
     LeapWitness,
     LineStatus,
-    ListenerStatus,
     LockStatus,
     NextLeap,
     OutputStatus,
@@ -18,7 +18,6 @@ from .model import (
     ReceiverStatus,
     RefclockStatus,
     SerialDelay,
-    ServerStatus,
     SourceStatus,
     Status,
     StatusSource,
@@ -43,6 +42,7 @@ __all__ = [
     "LockStatus",
     "NextLeap",
     "OutputStatus",
+    "PlaneStatus",
     "PpsStatus",
     "RadioStatus",
     "ReceiverStatus",
@@ -62,6 +62,7 @@ __all__ = [
     "Status",
     "StatusSource",
     "SurveyStatus",
+    "TableStatus",
     "TemperatureStatus",
     "TimeStatus",
     "alarms",

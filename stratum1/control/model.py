@@ -6,7 +6,7 @@ our clock up). A part that this server does not have (no receiver, no pulse) is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from stratum1.gnss.events import Dop, FixMode, Position, Satellite
@@ -16,6 +16,7 @@ from stratum1.timescale import UtcNs
 from ._hardware import SetupStatus, TemperatureStatus, setup_alarms
 from .chosen import SelectionStatus
 from .foresight import CrystalStatus, HoldoverStatus
+from .listeners import ListenerStatus, ServerStatus
 from .receiver import ReceiverTold, SawtoothStatus
 from .watched import IntegrityStatus, StabilityStatus
 
@@ -216,59 +217,6 @@ class ReceiverStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class ListenerStatus:
-    """One [[server]] listener; counts of packets since the start. answered: replies sent, of any kind; error: why it can't
-    listen, empty when it does; versions: requests by NTP version; reasons: packets by the reason of what was done with them.
-    smear: "none", "linear" or "cosine"; smear_offset: what the time shown there is ahead of UTC now, seconds.
-    """
-
-    listen_address: str
-    data_plane: str
-    received: int = 0
-    answered: int = 0
-    accepted: int = 0
-    denied: int = 0
-    ignored: int = 0
-    rate_limited: int = 0
-    response_send_errors: int = 0
-    nts_received: int = 0
-    nts_accepted: int = 0
-    nts_denied: int = 0
-    nts_rate_limited: int = 0
-    nts_nak: int = 0
-    versions: Mapping[str, int] = field(default_factory=dict)
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    error: str = ""
-    smear: str = "none"
-    smear_offset: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """All listeners, and the sum of each counter over them."""
-
-    received: int
-    answered: int
-    accepted: int
-    denied: int
-    ignored: int
-    rate_limited: int
-    response_send_errors: int
-    nts_received: int
-    nts_accepted: int
-    nts_denied: int
-    nts_rate_limited: int
-    nts_nak: int
-    listeners: tuple[ListenerStatus, ...]
-
-    @classmethod
-    def of(cls, *listeners: ListenerStatus) -> "ServerStatus":
-        """Sum the listeners up."""
-        sums = {each.name: sum(getattr(listener, each.name) for listener in listeners) for each in fields(cls) if each.name != "listeners"}
-        return cls(**sums, listeners=listeners)
-
-
-@dataclass(frozen=True, slots=True)
 class SourceStatus:
     """One [[source]] as configured, and its state in words."""
 
@@ -381,6 +329,11 @@ def alarms(status: Status) -> tuple[str, ...]:
     if status.temperature and status.temperature.error:
         found.append(f"Temperature: {status.temperature.error}")
     found += [f"Listener {each.listen_address}: {each.error}" for each in status.server.listeners if each.error]
+    found += [
+        f'Listener {each.listen_address}: data-plane = "{each.plane.asked}" can\'t be had, {each.data_plane} answers ({each.plane.reason})'
+        for each in status.server.listeners
+        if each.plane.fell_back
+    ]
     found += status.leaps.alarms if status.leaps else ()
     found += [f"Output {each.mode}: {each.text}" for each in status.outputs if each.state == "problem"]
     return tuple(dict.fromkeys(found))

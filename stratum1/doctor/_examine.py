@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from stratum1.config import Config
 
-from . import _clock, _network, _outputs, _pulse, _serial, _software, _storage, _temperature, _timekeepers
+from . import _clock, _network, _outputs, _pulse, _serial, _service, _software, _storage, _temperature, _timekeepers
 from ._finding import Finding, Level, skipped
 from ._host import Host
 
@@ -18,7 +18,8 @@ _ALWAYS_FIRST: tuple[Check, ...] = (
     _software.check_packages,
     _software.check_board,
     _software.check_service,
-    _software.check_data_plane,
+    _service.check_data_plane,
+    _service.check_symmetric_keys,
 )
 _RECEIVER: tuple[Check, ...] = (
     _serial.check_serial_device,

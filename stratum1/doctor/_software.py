@@ -1,4 +1,4 @@
-"""The program itself: Python, packages, machine, board, service unit, data plane."""
+"""The program itself: Python, packages, machine, board, service unit."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from ._host import Host
 from ._processes import unit_enabled
 from ._runner import UNIT, runner, unit_path
 
-__all__ = ["check_board", "check_data_plane", "check_packages", "check_python", "check_service", "check_sources"]
+__all__ = ["check_board", "check_packages", "check_python", "check_service", "check_sources"]
 
 _OLDEST_PYTHON = (3, 11)
 
@@ -83,19 +83,6 @@ def check_service(_config: Config, host: Host) -> Iterator[Finding]:
         yield warning("software.service", f"{path} is installed, but not started at boot", f"sudo systemctl enable --now {UNIT}")
     else:
         yield ok("software.service", f"{path} is installed and started at boot")
-
-
-def check_data_plane(config: Config, _host: Host) -> Iterator[Finding]:
-    """Who answers the packets."""
-    asked = sorted({each.data_plane for each in config.server} - {"auto", "python"})
-    if asked:
-        yield warning(
-            "software.data-plane",
-            f"the data plane {' and '.join(asked)} comes with a later version; Python answers until then",
-            'Set data-plane = "auto" in [[server]]: it takes the best there is.',
-        )
-    else:
-        yield ok("software.data-plane", "the Python data plane answers (a native one comes with a later version)")
 
 
 def check_sources(config: Config, _host: Host) -> Iterator[Finding]:

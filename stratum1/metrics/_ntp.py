@@ -15,14 +15,22 @@ __all__ = ["ntp_families"]
 _SERVER = (
     ("ntp_server_received_packets", "received", "Packets received from clients"),
     ("ntp_server_accepted_packets", "accepted", "Packets answered with the time"),
-    ("ntp_server_denied_packets", "denied", "Packets refused: answered with a kiss of death, or dropped by a rule"),
-    ("ntp_server_ignored_packets", "ignored", "Packets that got no answer: malformed, or of a mode that is not served"),
-    ("ntp_server_rate_limited_packets", "rate_limited", "Packets over the client's rate limit"),
+    ("ntp_server_denied_packets", "denied", "Packets refused: answered with a kiss of death or a crypto-NAK"),
+    (
+        "ntp_server_ignored_packets",
+        "ignored",
+        "Packets that got no answer: malformed, of a mode that is not served, over the rate limit, or by a rule",
+    ),
+    ("ntp_server_rate_limited_packets", "rate_limited", "Packets over the client's rate limit that were not answered with the time"),
     ("ntp_server_response_send_errors", "response_send_errors", "Replies that could not be sent"),
     ("ntp_server_nts_received_packets", "nts_received", "NTS packets received from clients"),
     ("ntp_server_nts_accepted_packets", "nts_accepted", "NTS packets answered with the time"),
     ("ntp_server_nts_denied_packets", "nts_denied", "NTS packets refused"),
-    ("ntp_server_nts_rate_limited_packets", "nts_rate_limited", "NTS packets over the client's rate limit"),
+    (
+        "ntp_server_nts_rate_limited_packets",
+        "nts_rate_limited",
+        "NTS packets over the client's rate limit that were not answered with the time",
+    ),
     ("ntp_server_nts_nak_packets", "nts_nak", "NTS packets answered with a NAK: their cookie could not be opened"),
 )
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
+from prometheus_client.core import GaugeMetricFamily, StateSetMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, ServerStatus, SetupStatus, Status, TemperatureStatus, alarms
+from stratum1.control import GnssStatus, PpsStatus, RefclockStatus, SetupStatus, Status, TemperatureStatus, alarms
 from stratum1.control.foresight import LearnedLaw
 from stratum1.control.words import SETUP_WORDS
 from stratum1.interchange import LockState
 from stratum1.timescale import NS, UtcNs
 
-from ._families import NAN, counter, counters, flag, gauge, gauges
+from ._families import counter, counters, flag, gauge, gauges
 from ._integrity import integrity_families
+from ._listeners import listener_families
 from ._outputs import output_families
 from ._receiver import receiver_families, sawtooth_families
 from ._selection import selection_families
@@ -44,7 +45,7 @@ def stratum1_families(status: Status) -> Iterator[Metric]:
     yield from _gnss(status.gnss) if status.gnss else ()
     yield from _pps(status.pps) if status.pps else ()
     yield from _refclock(status.refclock) if status.refclock else ()
-    yield from _listeners(status.server)
+    yield from listener_families(status.server)
     yield from selection_families(status.selection)
     yield from stability_families(status.stability)
     yield from integrity_families(status.integrity)
@@ -233,24 +234,3 @@ def _refclock(refclock: RefclockStatus) -> Iterator[Metric]:
         "sentence",
         [(each.sentence, each.spread) for each in delays],
     )
-
-
-def _listeners(server: ServerStatus) -> Iterator[Metric]:
-    answered = CounterMetricFamily("stratum1_server_answered_packets", "Replies sent, of any kind", labels=["listen_address"])
-    versions = CounterMetricFamily("stratum1_server_version_packets", "Requests by NTP version", labels=["listen_address", "version"])
-    reasons = CounterMetricFamily(
-        "stratum1_server_reason_packets", "Packets by the reason of what was done with them", labels=["listen_address", "reason"]
-    )
-    smear = GaugeMetricFamily(
-        "stratum1_server_smear_seconds",
-        "What the time shown by a listener that smears a leap second is ahead of UTC now, seconds; NaN where it does not smear",
-        labels=["listen_address"],
-    )
-    for listener in server.listeners:
-        smear.add_metric([listener.listen_address], listener.smear_offset if listener.smear != "none" else NAN)
-        answered.add_metric([listener.listen_address], listener.answered)
-        for version, value in listener.versions.items():
-            versions.add_metric([listener.listen_address, version], value)
-        for reason, value in listener.reasons.items():
-            reasons.add_metric([listener.listen_address, reason], value)
-    yield from (answered, versions, reasons, smear)

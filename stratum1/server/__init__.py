@@ -4,6 +4,7 @@ from ._cell import StateCell
 from ._counters import Counters, Tally
 from ._listen import DataPlane, ListenAddress, ListenError, apart, open_socket, parse_listen, udp_port_owner
 from ._plane import Maker, Plane, PlaneError, PlaneReport, StampKind, TableUse
+from ._planes import plane_missing, plane_outlook
 from ._python_plane import PythonPlane
 from ._server import ListenerReport, Server
 from ._smear import Smear, smear_ns
@@ -54,6 +55,8 @@ __all__ = [
     "check_state",
     "open_socket",
     "parse_listen",
+    "plane_missing",
+    "plane_outlook",
     "smear_ns",
     "udp_port_owner",
 ]

@@ -15,7 +15,8 @@ from .service import ListenerSettings
 
 __all__ = [
     "IP_PKTINFO",
-    "SO_TIMESTAMPNS",
+    "SO_TIMESTAMPING",
+    "STAMPS",
     "DataPlane",
     "ListenAddress",
     "ListenError",
@@ -25,8 +26,13 @@ __all__ = [
     "udp_port_owner",
 ]
 
-SO_TIMESTAMPNS = 35
-"""asm-generic/socket.h; the same number is the control message's type (SCM_TIMESTAMPNS). Python has no name for it."""
+SO_TIMESTAMPING = 37
+"""asm-generic/socket.h; the same number is the control message's type (SCM_TIMESTAMPING). Python has no name for it."""
+STAMPS = 1 << 3 | 1 << 4 | 1 << 7 | 1 << 11
+"""Software stamps of what comes and, where a datagram asks for it, of what goes: by number, without the datagram.
+
+SOF_TIMESTAMPING_RX_SOFTWARE, _SOFTWARE, _OPT_ID and _OPT_TSONLY (linux/net_tstamp.h).
+"""
 IP_PKTINFO = 8
 """linux/in.h; Python 3.11 has no name for it."""
 _RECEIVE_BUFFER = 1 << 20  # a burst of some thousand requests; the kernel cuts it to net.core.rmem_max
@@ -97,7 +103,7 @@ def open_socket(listen: ListenAddress) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listen.v6_only)
-        opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, STAMPS)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         if listen.is_wildcard and family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)

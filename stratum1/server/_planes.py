@@ -5,19 +5,49 @@ from collections.abc import Mapping, Sequence
 from stratum1.interchange import TimeState
 
 from ._listen import DataPlane, ListenAddress
-from ._plane import Maker, Plane, PlaneError
+from ._plane import Maker, Plane, PlaneError, candidates
 from ._python_plane import PythonPlane
 from .service import ServiceSettings
 
-__all__ = ["MAKERS"]
+__all__ = ["MAKERS", "plane_missing", "plane_outlook"]
+
+
+def _native_missing() -> str:
+    return "this version has no native data plane"
+
+
+def _xdp_missing() -> str:
+    return "this version has no XDP data plane"
 
 
 def _native(listeners: Sequence[ListenAddress], service: ServiceSettings, state: TimeState) -> Plane:
-    raise PlaneError("this version has no native data plane")
+    raise PlaneError(_native_missing())
 
 
 def _xdp(listeners: Sequence[ListenAddress], service: ServiceSettings, state: TimeState) -> Plane:
-    raise PlaneError("this version has no XDP data plane")
+    raise PlaneError(_xdp_missing())
 
 
 MAKERS: Mapping[DataPlane, Maker] = {DataPlane.PYTHON: PythonPlane, DataPlane.NATIVE: _native, DataPlane.XDP: _xdp}
+
+
+def plane_missing(kind: DataPlane) -> str:
+    """Why a plane can't be had on this host, as far as that is seen without trying; empty if it can."""
+    match kind:
+        case DataPlane.NATIVE:
+            return _native_missing()
+        case DataPlane.XDP:
+            return _xdp_missing()
+        case _:
+            return ""
+
+
+def plane_outlook(asked: DataPlane) -> tuple[DataPlane, tuple[tuple[DataPlane, str], ...]]:
+    """The plane that a listener would get, and why not the better ones, without trying."""
+    reasons: list[tuple[DataPlane, str]] = []
+    for kind in candidates(asked):
+        reason = plane_missing(kind)
+        if not reason:
+            return kind, tuple(reasons)
+        reasons.append((kind, reason))
+    return DataPlane.PYTHON, tuple(reasons)

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from stratum1.interchange import TimeState
 
-from ._cell import StateCell
 from ._counters import Counters
 from ._listen import ListenAddress, open_socket
-from ._plane import PlaneReport, StampKind
+from ._plane import PlaneReport, StampKind, TableUse
+from ._tables import Tables
 from ._worker import PythonWorker
 from .service import ListenerSettings, ServiceSettings
 
@@ -21,9 +21,11 @@ class PythonPlane:
     name = "python"
 
     def __init__(self, listeners: Sequence[ListenAddress], service: ServiceSettings, state: TimeState) -> None:
+        """Raises ValueError, naming the field, for settings that can't be."""
         self._listeners = tuple(listeners)
         self._service = service
-        self._cell = StateCell(state)
+        self._state = state
+        self._tables = Tables.of(service)
         self._workers: tuple[PythonWorker, ...] = ()
 
     @property
@@ -42,7 +44,8 @@ class PythonPlane:
         try:
             for listen in self._listeners:
                 opened = open_socket(listen)
-                workers.append(PythonWorker(opened, replace(listen, port=opened.getsockname()[1]), self._cell))
+                bound = replace(listen, port=opened.getsockname()[1])
+                workers.append(PythonWorker(opened, bound, self._service, self._tables, self._state))
         except BaseException:
             for worker in workers:
                 worker.stop()
@@ -58,11 +61,18 @@ class PythonPlane:
 
     def publish(self, state: TimeState) -> None:
         """Serve this state."""
-        self._cell.publish(state)
+        before, self._state = self._state, state
+        if self._tables.interleaved is not None and _epoch(before) != _epoch(state):
+            self._tables.interleaved.clear()  # what it holds are times before the step
+        for worker in self._workers:
+            worker.publish(state)
 
     def configure(self, service: ServiceSettings, listeners: Sequence[ListenerSettings]) -> None:
-        """Serve by other settings."""
+        """Serve by other settings. Raises ValueError, naming the field, for settings that can't be."""
+        self._tables = self._tables_for(service)
         self._service = service
+        for worker, settings in zip(self._workers, listeners, strict=True):
+            worker.configure(replace(worker.listen, settings=settings), service, self._tables, self._state)
 
     def counters(self) -> Mapping[str, Counters]:
         """What was counted, by listener."""
@@ -70,4 +80,27 @@ class PythonPlane:
 
     def report(self) -> PlaneReport:
         """What it says of itself."""
-        return PlaneReport(self.name, len(self._workers), StampKind.KERNEL, StampKind.DAEMON)
+        delays = [worker.send_delay for worker in self._workers if worker.send_delay is not None]
+        limit, rate, stamps = self._service.rate_limit, self._tables.rate, self._tables.interleaved
+        return PlaneReport(
+            self.name,
+            len(self._workers),
+            StampKind.KERNEL,
+            StampKind.KERNEL,
+            send_delay=sum(delays) / len(delays) if delays else None,
+            rate_limit=TableUse(rate.used, limit.slots) if limit and rate is not None else None,
+            interleaved=TableUse(stamps.used, self._service.interleaved_slots) if stamps is not None else None,
+        )
+
+    def _tables_for(self, service: ServiceSettings) -> Tables:
+        """The tables that there are, as far as they fit."""
+        old, new = self._service, Tables.of(service)
+        if old.hash_seed != service.hash_seed:
+            return new
+        same_limit = old.rate_limit == service.rate_limit
+        same_slots = old.interleaved_slots == service.interleaved_slots
+        return Tables(self._tables.rate if same_limit else new.rate, self._tables.interleaved if same_slots else new.interleaved)
+
+
+def _epoch(state: TimeState) -> int | None:
+    return state.realtime.epoch if state.realtime else None

@@ -13,7 +13,7 @@ from .service import AccessAction, ListenerSettings, RateLimit, ServiceSettings
 
 __all__ = ["Rules"]
 
-_REMEMBERED = 4096  # hashes of addresses, so that a client that asks often costs less
+_REMEMBERED = 16_384  # hashes of addresses, so that a client that asks often costs less
 
 
 class Rules:

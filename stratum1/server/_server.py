@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ._addresses import own_addresses
 from ._cell import StateCell
 from ._counters import Counters
 from ._listen import DataPlane, ListenAddress, apart
@@ -64,6 +65,7 @@ class Server:
         self._cell = cell
         self._service = service or ServiceSettings()
         self._makers = makers
+        self._own: frozenset[tuple[bytes, int]] = frozenset()
         self._running: tuple[_Running, ...] = ()
 
     def start(self) -> None:
@@ -71,6 +73,7 @@ class Server:
 
         A plane that can't be had is replaced by the next best (see `reports`).
         """
+        self._learn_own()
         running: tuple[_Running, ...] = ()
         with contextlib.ExitStack() as started:
             for asked in dict.fromkeys(each.data_plane for each in self._listeners):
@@ -106,8 +109,13 @@ class Server:
         self._service = service
         if listeners is not None:
             self._listeners = tuple(replace(each, settings=own) for each, own in zip(self._listeners, listeners, strict=True))
-        for running in self._running:
-            running.plane.configure(service, [self._listeners[place].settings for place in running.places])
+        self._learn_own()
+        self._configure()
+
+    def look(self) -> None:
+        """See whether this host's addresses are others by now, by which packets in our own name are known."""
+        if self._learn_own():
+            self._configure()
 
     def counters(self) -> dict[str, Counters]:
         """What was counted, by listening address as text."""
@@ -125,6 +133,17 @@ class Server:
             shown = [ListenerReport(listen, report, each.reason) for listen in each.plane.addresses]
             found += zip(each.places, shown, strict=True)
         return tuple(report for _, report in sorted(found, key=lambda pair: pair[0]))
+
+    def _configure(self) -> None:
+        for running in self._running:
+            running.plane.configure(self._service, [self._listeners[place].settings for place in running.places])
+
+    def _learn_own(self) -> bool:
+        """Find out at which addresses and ports we listen; whether they are others than before."""
+        own = _own(self._listeners)
+        changed, self._own = own != self._own, own
+        self._listeners = tuple(replace(each, settings=replace(each.settings, own=own)) for each in self._listeners)
+        return changed
 
     def _start_plane(self, asked: DataPlane) -> _Running:
         places = tuple(place for place, each in enumerate(self._listeners) if each.data_plane is asked)
@@ -144,3 +163,16 @@ class Server:
                 continue
             return _Running(plane, places, end, "; ".join(reasons))
         raise AssertionError("the Python plane can always be had")
+
+
+def _own(listeners: Sequence[ListenAddress]) -> frozenset[tuple[bytes, int]]:
+    """Every address and port of ours."""
+    here = own_addresses() if any(each.is_wildcard for each in listeners) else frozenset()
+    found: set[tuple[bytes, int]] = set()
+    for each in listeners:
+        if each.port and each.is_wildcard:
+            lengths = {len(each.host.packed)} if each.v6_only else {4, len(each.host.packed)}
+            found |= {(address, each.port) for address in here if len(address) in lengths}
+        elif each.port:
+            found.add((each.host.packed, each.port))
+    return frozenset(found)

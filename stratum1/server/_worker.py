@@ -1,46 +1,91 @@
-"""The Python data plane: one thread a socket, blocking in recvmsg, with the kernel's receive stamps.
+"""A thread of the Python data plane: one socket, blocking until datagrams are there, with the kernel's receive stamps.
 
 Never asyncio: a loop between the packet and the stamp costs four times as much and makes the stamps tens of microseconds late.
 """
 
 import contextlib
+import errno
 import os
 import socket
-import struct
 import threading
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
-from stratum1.timescale import NS, UtcNs
+from stratum1.interchange import Mapping, TimeState
+from stratum1.timescale import UtcNs
 
-from ._cell import StateCell
 from ._counters import Counters, Tally
-from ._listen import IP_PKTINFO, SO_TIMESTAMPNS, ListenAddress
-from .reply import MAX_REQUEST, Responder, Sender
+from ._datagrams import Datagrams
+from ._departures import Departures
+from ._listen import ListenAddress
+from ._reasons import Sender
+from ._tables import Tables
+from .reply import Responder
+from .service import ServiceSettings
 
-__all__ = ["PythonWorker"]
+__all__ = ["Entropy", "PythonWorker"]
 
-_TIMESPEC = struct.Struct("=qq")
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(20)  # a stamp and the larger (IPv6) packet info
 _PAUSE_AFTER_ERROR = 0.05
-_MAPPED = bytes(10) + b"\xff\xff"
-"""::ffff:0:0/96, under which an IPv6 socket shows IPv4 senders."""
+_POOL = 4096
+_MEASURE_EVERY = 64  # batches; a reply that is stamped only to know the send delay costs another call
 
-_Ancillary = list[tuple[int, int, bytes]]
-_Sender = tuple[str, int] | tuple[str, int, int, int]
+
+class Entropy:
+    """Random octets, drawn from the kernel some thousand at a time. For one thread."""
+
+    __slots__ = ("_at", "_octets")
+
+    def __init__(self) -> None:
+        self._octets = b""
+        self._at = 0
+
+    def __call__(self, count: int) -> bytes:
+        """So many octets, at most 4096."""
+        at = self._at
+        end = at + count
+        if end > len(self._octets):
+            self._octets = os.urandom(_POOL)
+            at, end = 0, count
+        self._at = end
+        return self._octets[at:end]
+
+
+class _Standing(NamedTuple):
+    """What is served until something changes; replaced whole, so that the thread needs no lock."""
+
+    responder: Responder
+    served: Callable[[int], UtcNs]
 
 
 class PythonWorker:
     """Serves one socket in a thread of its own until `stop`; owns the socket."""
 
-    def __init__(self, opened: socket.socket, listen: ListenAddress, cell: StateCell) -> None:
+    def __init__(self, opened: socket.socket, listen: ListenAddress, service: ServiceSettings, tables: Tables, state: TimeState) -> None:
+        """tables: shared with other workers."""
         self.listen = listen
         self._socket = opened
-        self._cell = cell
+        self._datagrams = Datagrams(opened, wildcard=listen.is_wildcard)
+        self._departures = Departures(opened, self._left)
+        self._entropy = Entropy()
         self._tally = Tally()
         self._stopping = threading.Event()
-        self._state = cell.current
-        self._responder = Responder(self._state, smear=listen.smear)
+        self._rounds = 0
+        self._each = self._each_sent = 0  # ns that a datagram of a batch takes to be judged and to be sent
         self._thread = threading.Thread(target=self._run, name=f"ntp {listen}", daemon=True)
+        self.configure(listen, service, tables, state)
+
+    def configure(self, listen: ListenAddress, service: ServiceSettings, tables: Tables, state: TimeState) -> None:
+        """Serve by other settings from now on. Raises ValueError for settings that can't be."""
+        self.listen, self._tables = listen, tables
+        self._stand(Responder(state, service, listen.settings, tables, listen.smear), state)
+
+    def publish(self, state: TimeState) -> None:
+        """Serve this state from now on."""
+        self._stand(self._standing.responder.renewed(state), state)
+
+    def _stand(self, responder: Responder, state: TimeState) -> None:
+        self._standing = _Standing(responder, _reader(state.realtime))
 
     def start(self) -> None:
         """Begin to answer."""
@@ -49,7 +94,7 @@ class PythonWorker:
     def stop(self) -> None:
         """Stop answering, at once, and close the socket."""
         self._stopping.set()
-        # wakes the thread out of recvmsg although an unconnected socket calls it an error (ENOTCONN)
+        # wakes the thread out of its call although an unconnected socket calls it an error (ENOTCONN)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._thread.ident is not None:
@@ -61,64 +106,101 @@ class PythonWorker:
         """Whether its thread runs; for watchdogs."""
         return self._thread.is_alive()
 
+    @property
+    def send_delay(self) -> float | None:
+        """Seconds from the reading of the clock to the kernel's transmit stamp, None before the first."""
+        delay = self._departures.delay
+        return None if delay is None else delay / 1e9
+
     def counters(self) -> Counters:
         """What it has counted so far."""
-        return self._tally.snapshot()
+        return self._tally.snapshot(self._departures.stamps)
 
     def _run(self) -> None:
-        receive = self._socket.recvmsg
+        departures = self._departures
         while True:
             try:
-                # one octet more than the longest request shows that a datagram was cut
-                request, ancillary, _, sender = receive(MAX_REQUEST + 1, _ANCILLARY)
-            except OSError:
+                count = self._datagrams.receive()
+            except OSError as error:
+                if error.errno == errno.EINTR:
+                    continue
                 self._tally.receive_errors += 1
                 if self._stopping.wait(_PAUSE_AFTER_ERROR):
                     return
                 continue
             if self._stopping.is_set():
                 return
-            self._answer(request, ancillary, sender)
+            if departures.awaited:
+                departures.collect()
+            self._answer(count)
+            if departures.awaited:
+                departures.collect()
 
-    def _answer(self, request: bytes, ancillary: _Ancillary, sender: _Sender) -> None:
-        state = self._cell.current
-        if state is not self._state:
-            self._state, self._responder = state, self._responder.renewed(state)
-        stamp, from_asked = self._read_ancillary(ancillary)
-        mapping = state.realtime
-        now = time.clock_gettime_ns(time.CLOCK_REALTIME)
-        served = UtcNs if mapping is None else mapping.served  # None is said to be unsynchronised
-        packed = socket.inet_pton(self._socket.family, sender[0].partition("%")[0])
-        if packed[:12] == _MAPPED:
-            packed = packed[12:]
-        outcome = self._responder.reply(request, Sender(packed, sender[1]), served(stamp), served(now), os.urandom)
-        record, reply = outcome.record, outcome.reply
-        if reply is not None:
-            try:
-                self._socket.sendmsg((reply,), from_asked, socket.MSG_DONTWAIT, sender)
-            except OSError:
-                self._tally.response_send_errors += 1
-        records = self._tally.records
-        records[record] = records.get(record, 0) + 1
+    def _answer(self, count: int) -> None:
+        """Judge the datagrams of a batch and send the replies."""
+        datagrams, tally, entropy, clock = self._datagrams, self._tally, self._entropy, time.clock_gettime_ns
+        responder, served = self._standing
+        ahead, change, measured = self._plan(count)
+        began = now = clock(time.CLOCK_REALTIME)
+        for number in range(count):
+            if number:
+                now = clock(time.CLOCK_REALTIME)
+            request, address, port, stamp = datagrams.take(number)
+            if not stamp:
+                tally.daemon_receive_stamps += 1
+                stamp = now
+            received, sent = served(stamp), served(now + ahead)
+            ahead += change
+            reply, saved = responder.plain(request, address, port, received, sent, entropy), None
+            if reply is not None:
+                tally.plain[request[0]] += 1
+            else:
+                record, reply, saved = responder.reply(request, Sender(address, port), received, sent, entropy)
+                tally.count(record)
+            if reply is not None:
+                stamped = measured or saved is not None
+                if stamped:
+                    self._departures.expect(saved, now if count == 1 else None)
+                datagrams.answer(number, reply, stamped=stamped)
+        self._send(count, began)
 
-    def _read_ancillary(self, ancillary: _Ancillary) -> tuple[int, _Ancillary]:
-        """The receive stamp (CLOCK_REALTIME, ns) and the control message that makes the reply leave from the address asked."""
-        stamp, from_asked = None, []
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                whole, fraction = _TIMESPEC.unpack_from(data)
-                stamp = whole * NS + fraction
-            elif level == socket.IPPROTO_IP and kind == IP_PKTINFO:
-                # in_pktinfo: interface (0: let the routes decide), ipi_spec_dst as it came, ipi_addr unused on sending
-                from_asked = [(level, kind, b"\0\0\0\0" + data[4:8] + b"\0\0\0\0")]
-            elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-                from_asked = [(level, kind, data if _is_link_local(data) else data[:16] + b"\0\0\0\0")]
-        if stamp is None:
-            self._tally.daemon_receive_stamps += 1
-            stamp = time.clock_gettime_ns(time.CLOCK_REALTIME)
-        return stamp, from_asked
+    def _plan(self, count: int) -> tuple[int, int, bool]:
+        """By how much the transmit time of a batch's first reply is ahead of the clock, and by how much less or more each next one's;
+        and whether the send delay is to be measured now.
+        """
+        delay = self._departures.delay
+        if count > 1:
+            return (delay or 0) + (count - 1) * self._each, self._each_sent - self._each, False
+        self._rounds += 1
+        return delay or 0, 0, delay is None or not self._rounds % _MEASURE_EVERY
+
+    def _send(self, count: int, began: int) -> None:
+        judged = time.clock_gettime_ns(time.CLOCK_REALTIME) if count > 1 else 0
+        failed = self._datagrams.send()
+        if failed:
+            self._tally.response_send_errors += failed
+            self._departures.restart()
+        if count > 1:
+            sent = time.clock_gettime_ns(time.CLOCK_REALTIME)
+            self._each = _smoothed(self._each, (judged - began) // count)
+            self._each_sent = _smoothed(self._each_sent, (sent - judged) // count)
+
+    def _left(self, key: int, stamp: int) -> None:
+        table = self._tables.interleaved
+        if table is not None:
+            table.sent(key, self._standing.served(stamp))
 
 
-def _is_link_local(address: bytes) -> bool:
-    """fe80::/10, which means nothing without its interface."""
-    return address[0] == 0xFE and address[1] & 0xC0 == 0x80
+def _reader(mapping: Mapping | None) -> Callable[[int], UtcNs]:
+    """What makes served time of a stamp; without a mapping (then it is said that the time is not known) the stamp itself."""
+    if mapping is None:
+        return UtcNs
+    if mapping.rate == 0.0:
+        ahead = mapping.served_ns - mapping.source_ns
+        return lambda stamp: UtcNs(stamp + ahead)
+    return mapping.served
+
+
+def _smoothed(mean: int, value: int) -> int:
+    """An exponential mean over some eight batches; a batch that was torn apart by another thread counts as a tenfold one at most."""
+    return mean + (min(max(value, 0), 10 * mean + 1000) - mean) // 8

@@ -11,7 +11,6 @@ from typing import Any
 from stratum1.control import (
     GnssStatus,
     LeapStatus,
-    ListenerStatus,
     OutputStatus,
     PpsStatus,
     ReceiverTold,
@@ -26,6 +25,7 @@ from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, du
 from stratum1.timescale import NS, UtcNs, rfc3339
 
 from ._integrity import integrity_rows, integrity_texts
+from ._listeners import listener_rows, plane_rows, reason_rows
 from ._selection import selection_rows, selection_text
 from ._stability import stability_curves, stability_rows
 
@@ -247,7 +247,9 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
     return {
         "alarms": [[text] for text in alarms(status)],
         "delays": [[each.sentence, time_span(each.delay), time_span(each.spread, 2), count(each.samples)] for each in delays],
-        "listeners": [_listener(each, rates) for each in status.server.listeners],
+        "listeners": listener_rows(status.server, rates),
+        "planes": plane_rows(status.server),
+        "reasons": reason_rows(status.server),
         "sky": _sky(status.gnss),
         "leap-witnesses": _leap_witnesses(status.leaps),
         "stability": stability_rows(status),
@@ -257,27 +259,6 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
         "outputs": [_output(each) for each in status.outputs],
         "events": [[_moment(each.at), each.kind, each.text] for each in reversed(status.events)],
     }
-
-
-def _listener(each: ListenerStatus, rates: Mapping[str, float]) -> list[str]:
-    rate = rates.get(each.listen_address)
-    numbers = (
-        each.received,
-        each.answered,
-        each.denied,
-        each.ignored,
-        each.rate_limited,
-        each.response_send_errors,
-        each.nts_received,
-    )
-    versions = ", ".join(f"v{version} {count(number)}" for version, number in each.versions.items() if number)
-    return [
-        each.listen_address,
-        each.error or each.data_plane + _smear_words(each),
-        _NONE if rate is None else f"{rate:.1f}",
-        *(count(number) for number in numbers),
-        versions or _NONE,
-    ]
 
 
 def _output(each: OutputStatus) -> list[str]:
@@ -290,10 +271,6 @@ def _output(each: OutputStatus) -> list[str]:
         signed_time(each.offset) if each.offset is not None else _NONE,
         _NONE if each.clock_class is None else str(each.clock_class),
     ]
-
-
-def _smear_words(each: ListenerStatus) -> str:
-    return "" if each.smear == "none" else f", smears leap seconds ({each.smear}): shows UTC {signed_time(each.smear_offset)}"
 
 
 def _sky(gnss: GnssStatus | None) -> Rows:
@@ -329,6 +306,7 @@ def _shown(status: Status) -> dict[str, bool]:
         "sources": bool(status.sources),
         "outputs": bool(status.outputs),
         "listeners": bool(status.server.listeners),
+        "refused": bool(reason_rows(status.server)),
         "no-listeners": not status.server.listeners,
     }
 

@@ -25,9 +25,10 @@ from stratum1.timekeeper import Timekeeper
 pytestmark = pytest.mark.timeout(100)
 
 
-def _config(directory: Path, extra: str = "") -> Config:
+def _config(directory: Path, extra: str = "", plane: str = "auto") -> Config:
     file = directory / "file.toml"
-    file.write_text(f'{extra}\n[[server]]\nlisten = "127.0.0.1:{free_port(socket.SOCK_DGRAM)}"\n[web]\nenabled = false\n')
+    port = free_port(socket.SOCK_DGRAM)
+    file.write_text(f'{extra}\n[[server]]\nlisten = "127.0.0.1:{port}"\ndata-plane = "{plane}"\n[web]\nenabled = false\n')
     return load_config(file, simulation_overrides(directory, load_config(file)))
 
 
@@ -77,12 +78,12 @@ def test_a_fault_in_the_pipeline_ends_the_daemon_whatever_brought_it_up(tmp_path
 
 @pytest.mark.parametrize("part", ["serial", "server"])
 def test_a_fault_in_a_thread_ends_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    config = _config(tmp_path)
+    config = _config(tmp_path, plane="python")
     target = parse_target(config.server[0].listen)
 
     async def ask(daemon: Daemon) -> None:
         if part == "server":
-            monkeypatch.setattr("stratum1.server._worker.PythonWorker._read_ancillary", _break)
+            monkeypatch.setattr("stratum1.server._worker.PythonWorker._answer", _break)
             for _ in range(2):  # the first may be under way
                 await asyncio.gather(asyncio.to_thread(query, target, 0.2), return_exceptions=True)
         await _forever(daemon)
@@ -127,7 +128,7 @@ def test_signals_while_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_loop_that_hangs_serves_as_unsynchronised_after_four_seconds(tmp_path: Path) -> None:
-    config = _config(tmp_path)
+    config = _config(tmp_path, plane="python")
     target = parse_target(config.server[0].listen)
     heard: list[tuple[float, bool]] = []
 

@@ -10,7 +10,6 @@ from stratum1.config import parse_config
 from stratum1.doctor._host import package_versions
 from stratum1.doctor._software import (
     check_board,
-    check_data_plane,
     check_packages,
     check_python,
     check_service,
@@ -86,11 +85,6 @@ def test_the_service_is_installed_has_its_user_and_starts(tree: Tree) -> None:
     assert level() == "ok"
     tree.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
     assert level() == "failure"
-
-
-@pytest.mark.parametrize(("plane", "level"), [("auto", "ok"), ("python", "ok"), ("native", "warning"), ("xdp", "warning")])
-def test_the_data_plane_in_use(tree: Tree, plane: str, level: str) -> None:
-    assert only(check_data_plane(config(f'[[server]]\ndata-plane = "{plane}"'), tree.host())).level == level
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_listeners_keep_their_order_whoever_answers() -> None:
     makers = Makers()
     mixed = server(makers, *asked)
     mixed.start()
-    assert mixed.addresses == tuple(asked)
+    assert [str(each) for each in mixed.addresses] == [str(each) for each in asked]
     assert [each.plane.name for each in mixed.reports()] == ["python", "native", "python", "xdp"]
     assert list(mixed.counters()) == [str(each) for each in asked]
     assert [len(each.addresses) for each in makers.made] == [2, 1, 1]
@@ -123,6 +123,8 @@ def test_listeners_keep_their_order_whoever_answers() -> None:
     settings = [ListenerSettings(require_nts=bool(number % 2)) for number in range(4)]
     mixed.configure(service, settings)
     assert [each.service for each in makers.made] == [service] * 3
+    own = frozenset((bytes([127, 0, 0, number]), 123) for number in range(1, 5))
+    settings = [replace(each, own=own) for each in settings]
     assert [each.settings for each in makers.made] == [[settings[0], settings[2]], [settings[1]], [settings[3]]]
     mixed.configure(replace(service, ntpv5=False))
     assert mixed.service == ServiceSettings()
@@ -156,3 +158,23 @@ def test_a_taken_port_stops_what_had_begun() -> None:
             begun.start()
     assert not makers.made[0].alive
     assert not begun.alive
+
+
+def test_packets_in_our_own_name_are_known_by_the_addresses_that_the_host_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {bytes(15) + b"\1", b"\x7f\0\0\1", b"\xc0\0\2\7"}
+    monkeypatch.setattr("stratum1.server._server.own_addresses", lambda: frozenset(here))
+    makers = Makers()
+    wild = server(makers, listen("::"), listen("0.0.0.0", port=1123), listen("192.0.2.9", port=1124), listen("::1", port=0))
+    wild.start()
+    assert makers.made[0].addresses[0].settings.own == {
+        *((address, 123) for address in here),
+        (b"\x7f\0\0\1", 1123),
+        (b"\xc0\0\2\7", 1123),
+        (b"\xc0\0\2\x09", 1124),
+    }
+    wild.look()
+    assert makers.made[0].settings == []
+    here.remove(b"\xc0\0\2\7")
+    wild.look()
+    assert {(b"\xc0\0\2\7", 123), (b"\xc0\0\2\7", 1123)}.isdisjoint(makers.made[0].settings[0].own)
+    assert (b"\x7f\0\0\1", 123) in makers.made[0].settings[0].own

@@ -33,6 +33,8 @@ from stratum1.server import (
     parse_listen,
     udp_port_owner,
 )
+from stratum1.server._tables import Tables
+from stratum1.server.service import ServiceSettings
 from stratum1.timescale import NS, NtpTimestamp, UtcNs, utc_from_ntp
 
 REQUEST = Packet(4, Mode.CLIENT, transmit=NtpTimestamp(1)).to_bytes()
@@ -129,10 +131,10 @@ def test_receive_stamps_are_the_kernels(start: Start) -> None:
 
 def test_a_packet_without_a_kernel_stamp_is_stamped_and_counted() -> None:
     opened = open_socket(parse_listen(f"127.0.0.1:{free_port()}"))
-    opened.setsockopt(socket.SOL_SOCKET, 35, 0)
+    opened.setsockopt(socket.SOL_SOCKET, 37, 0)
 
     host, port = opened.getsockname()
-    worker = PythonWorker(opened, ListenAddress(ip_address(host), port), StateCell(locked_now()))
+    worker = worker_at(opened)
     worker.start()
     try:
         before = time.clock_gettime_ns(time.CLOCK_REALTIME)
@@ -142,6 +144,11 @@ def test_a_packet_without_a_kernel_stamp_is_stamped_and_counted() -> None:
         worker.stop()
     assert worker.counters().daemon_receive_stamps == 1
     assert worker.counters().kernel_receive_stamps == 0
+
+
+def worker_at(opened: socket.socket) -> PythonWorker:
+    host, port = opened.getsockname()
+    return PythonWorker(opened, ListenAddress(ip_address(host), port), ServiceSettings(), Tables(), locked_now())
 
 
 def free_port() -> int:
@@ -272,7 +279,7 @@ def test_replies_that_cannot_be_sent_are_counted_and_stop_nothing() -> None:
     with contextlib.suppress(OSError):  # ENOTCONN, and yet nothing can be sent any more (EPIPE)
         opened.shutdown(socket.SHUT_WR)
     host, port = opened.getsockname()
-    worker = PythonWorker(opened, ListenAddress(ip_address(host), port), StateCell(locked_now()))
+    worker = worker_at(opened)
     worker.start()
     with client(host) as asking:
         for _ in range(3):
