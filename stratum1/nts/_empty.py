@@ -1,4 +1,4 @@
-"""The tags of an empty text, for versions of the cryptography library that refuse one (before 44; Debian trixie has 43). Pure.
+"""The tags of an empty text, for versions of the cryptography library that refuse one (as 43, of Debian trixie, does). Pure.
 
 S2V of RFC 5297, section 2.4, and POLYVAL of RFC 8452, section 3, over the library's CMAC and AES.
 """

@@ -1,6 +1,7 @@
 """The pure reply: which packets are answered, what stands in the answer, and that nothing else ever is."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from served_states import LOCKED, NOW, plain_reply
 
 from stratum1.interchange import KernelClockId, Leap, Mapping, TimeState
-from stratum1.ntp import ExtensionField, Mac, Mode, Packet, parse
+from stratum1.ntp import ExtensionField, Mac, Mode, Packet, parse, refid_of_address
 from stratum1.server import MAX_HOLD_NS, MAX_REQUEST, Outcome, Protection, Record, ServerReason, ServerResponse, check_state
 from stratum1.timescale import NS, NtpTimestamp, UtcNs, ntp_short_seconds, ntp_timestamp, utc_from_ntp
 
@@ -80,6 +81,7 @@ def test_every_version_and_mode(version: int, mode: int) -> None:
 
 
 def test_version_1_without_a_mode_counts_as_a_client_unless_it_comes_from_port_123() -> None:
+    """FACTS, NTPv1: version 1, mode 0 from a port other than 123 counts as a client; mode 0 is never sent."""
     request = b"\x08" + REQUEST[1:]
     assert ask(request, port=40_000).record == Record(1, ServerReason.SYNCHRONISED, ServerResponse.TIME)
     assert ask(request, port=123).record == Record(1, ServerReason.NOT_A_REQUEST, ServerResponse.IGNORE)
@@ -87,6 +89,7 @@ def test_version_1_without_a_mode_counts_as_a_client_unless_it_comes_from_port_1
 
 
 def test_our_own_reply_is_never_answered() -> None:
+    """FACTS, KoD: servers never answer replies."""
     for request in (REQUEST, b"\x21" + REQUEST[1:], b"\x08" + REQUEST[1:]):
         octets = ask(request).reply
         assert octets is not None
@@ -103,6 +106,7 @@ def test_modes_6_and_7_get_nothing_at_any_length(first: int, size: int) -> None:
 
 @pytest.mark.parametrize("poll", [-128, -1, 0, 4, 17, 127])
 def test_poll_is_echoed(poll: int) -> None:
+    """FACTS, poll: the server echoes the client's poll; log2 s, signed."""
     assert answer(Packet(4, Mode.CLIENT, poll=poll).to_bytes()).poll == poll
 
 
@@ -114,6 +118,7 @@ def test_origin_is_the_requests_transmit_bits(bits: int) -> None:
 @pytest.mark.parametrize("leap", [Leap.NONE, Leap.INSERT, Leap.DELETE])
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_leap_is_told_to_every_version(leap: Leap, version: int) -> None:
+    """FACTS, leap bits: 1 = 61 s, 2 = 59 s; what `TimeState` says (in the last day only) goes to all versions."""
     assert answer(Packet(version, Mode.CLIENT).to_bytes(), replace(LOCKED, leap=leap)).leap == leap
 
 
@@ -128,6 +133,7 @@ def test_leap_is_told_to_every_version(leap: Leap, version: int) -> None:
     ],
 )
 def test_what_we_do_not_know_we_do_not_claim(state: TimeState, sent: UtcNs) -> None:
+    """FACTS, unsynchronised reply: wire stratum 0, leap 3, refid 0; root delay and dispersion of 1 s as chrony sends them."""
     outcome = plain_reply(REQUEST, RECEIVED, sent, state, CLIENT_PORT)
     assert outcome.record == Record(4, ServerReason.UNSYNCHRONISED, ServerResponse.TIME)
     assert outcome.reply is not None
@@ -150,6 +156,7 @@ def test_a_state_is_good_up_to_and_with_its_last_instant() -> None:
     late=st.integers(0, 50 * NS),
 )
 def test_the_wire_never_promises_more_than_the_bound(bound: float, delay: float, rate: float, late: int) -> None:
+    """FACTS, dispersion: a bound and no deviation, which grows with the rate of the state."""
     state = replace(LOCKED, error_bound=bound, root_delay=delay, bound_rate=rate)
     sent = UtcNs(NOW + late)
     octets = plain_reply(REQUEST, sent, sent, state, CLIENT_PORT).reply
@@ -161,6 +168,16 @@ def test_the_wire_never_promises_more_than_the_bound(bound: float, delay: float,
     truth = state.root_dispersion_at(sent)
     assert truth <= dispersion <= max(truth, 0) + 2**-16
     assert dispersion + ntp_short_seconds(packet.root_delay) / 2 >= state.error_bound_at(sent) * (1 - 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("stratum", "refid"),
+    [(1, b"GPS\0"), (1, b"GNSS"), (1, b"PPS\0"), (2, bytes((192, 0, 2, 1))), (2, refid_of_address(ip_address("2001:db8::1")))],
+)
+def test_refid_is_that_of_the_source(stratum: int, refid: bytes) -> None:
+    """FACTS, refid: ASCII, zero padded, at stratum 1; the IPv4 address, or the start of the MD5 of the IPv6 address, above."""
+    packet = answer(state=replace(LOCKED, stratum=stratum, refid=refid))
+    assert (packet.stratum, packet.refid) == (stratum, refid)
 
 
 def test_root_delay_is_rounded_up() -> None:
