@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ntp": {"timescale"},
     "nts": {"timescale", "ntp"},
     "ntske": {"timescale", "nts", "dataplane"},
-    "sources": _VALUES | {"ntp", "nts"},
+    "sources": _VALUES | {"ntp", "nts", "ntske"},
     "selection": _VALUES,
     "stability": _VALUES,
     "integrity": _VALUES | _EVENTS,

@@ -10,8 +10,6 @@ from ._connection import Seal
 
 __all__ = ["cookie_sealer"]
 
-_VERSION_5 = 0x80  # of the AEAD's octet in a cookie's head: its keys are those of NTPv5
-
 
 def cookie_sealer(ring: KeyRing) -> Seal:
     """What makes cookies under a ring's current key."""
@@ -22,8 +20,7 @@ def cookie_sealer(ring: KeyRing) -> Seal:
     key_id, secret = ring.current.key_id, ring.current.secret
 
     def seal(protocol: int, aead: int, c2s: bytes, s2c: bytes, nonce: bytes) -> bytes:
-        mark = aead | _VERSION_5 if protocol == NTPV5_DRAFT else aead
-        cookie: bytes = sealed(secret, key_id, mark, c2s, s2c, nonce)
+        cookie: bytes = sealed(secret, key_id, aead, c2s, s2c, nonce, protocol == NTPV5_DRAFT)
         return cookie
 
     return seal

@@ -4,7 +4,9 @@ import secrets
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from stratum1.timescale import NS, NtpTimestamp, UtcNs
 
@@ -19,7 +21,7 @@ from .protocol import (
     measure,
 )
 
-__all__ = ["Answer", "QueryError", "query"]
+__all__ = ["Address", "Answer", "QueryError", "exchange", "plain", "query", "resolve"]
 
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h; also the type of the control message
 _TIMESPEC = struct.Struct("=qq")
@@ -27,7 +29,10 @@ _LONGEST_REPLY = 2048
 _NOISE = (MalformedReplyError, NotAReplyError, OriginMismatchError)
 """What anybody could have sent from the server's address: the answer may still come."""
 
-_Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+T = TypeVar("T")
 
 
 class QueryError(Exception):
@@ -48,22 +53,24 @@ def query(target: Target, timeout: float = 2.0, attempts: int = 3) -> Answer:
 
     Our clock is CLOCK_REALTIME; the reply's arrival is stamped by the kernel. Raises QueryError.
     """
-    addresses = _resolve(target)
+    addresses = resolve(target)
     reasons: dict[str, None] = {}  # in order, each once
     for attempt in range(attempts):
-        family, address = addresses[attempt % len(addresses)]
+        found = addresses[attempt % len(addresses)]
+        address = found[1]
         try:
-            return Answer(address[0], address[1], _exchange(family, address, timeout))
+            return Answer(address[0], address[1], _plain_exchange(found, timeout))
         except ReplyError as error:
             raise QueryError(f"{target} ({address[0]}): {error}") from error
         except TimeoutError as error:
             reasons[f"{address[0]}: {error}"] = None
         except OSError as error:
-            reasons[f"{address[0]}: {_plain(error)}"] = None
+            reasons[f"{address[0]}: {plain(error)}"] = None
     raise QueryError(f"{target} does not answer ({attempts} requests). {'; '.join(reasons)}")
 
 
-def _resolve(target: Target) -> list[_Address]:
+def resolve(target: Target) -> list[Address]:
+    """The addresses of a target, for UDP. Raises QueryError."""
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
@@ -71,14 +78,25 @@ def _resolve(target: Target) -> list[_Address]:
     return [(family, (str(address[0]), int(address[1]), *address[2:])) for family, _, _, _, address in found]
 
 
-def _exchange(family: socket.AddressFamily, address: tuple[str, int] | tuple[str, int, int, int], timeout: float) -> Measurement:
+def _plain_exchange(address: Address, timeout: float) -> Measurement:
     asked = NtpTimestamp(secrets.randbits(64))
-    request = build_request(asked)
-    noise: ReplyError | None = None
+    return exchange(address, build_request(asked), lambda reply, sent, returned: measure(reply, asked, sent, returned), timeout, _NOISE)
+
+
+def exchange(
+    address: Address, request: bytes, read: Callable[[bytes, UtcNs, UtcNs], T], timeout: float, noise: tuple[type[Exception], ...]
+) -> T:
+    """Send a request and read what comes back until it is an answer.
+
+    read: is given a reply, when the request was sent and when the reply came; where it raises one of `noise`, the answer may still
+    come. Raises what else it raises, TimeoutError with the last noise as its reason, OSError.
+    """
+    family, target = address
+    heard: Exception | None = None
     # a socket of its own for each request: a new random source port (RFC 9109), and nothing late from the one before
     with socket.socket(family, socket.SOCK_DGRAM) as opened:
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        opened.connect(address)
+        opened.connect(target)
         deadline = time.monotonic() + timeout
         sent = UtcNs(time.clock_gettime_ns(time.CLOCK_REALTIME))
         opened.send(request)
@@ -89,10 +107,10 @@ def _exchange(family: socket.AddressFamily, address: tuple[str, int] | tuple[str
             except TimeoutError:
                 break
             try:
-                return measure(reply, asked, sent, _stamp(ancillary))
-            except _NOISE as error:
-                noise = error
-    raise TimeoutError(str(noise) if noise else f"nothing came within {timeout:g} s")
+                return read(reply, sent, _stamp(ancillary))
+            except noise as error:
+                heard = error
+    raise TimeoutError(str(heard) if heard else f"nothing came within {timeout:g} s")
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> UtcNs:
@@ -104,7 +122,8 @@ def _stamp(ancillary: list[tuple[int, int, bytes]]) -> UtcNs:
     return UtcNs(time.clock_gettime_ns(time.CLOCK_REALTIME))
 
 
-def _plain(error: OSError) -> str:
+def plain(error: OSError) -> str:
+    """An error for people."""
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens at this port"
     return error.strerror or str(error)

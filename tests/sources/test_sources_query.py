@@ -220,7 +220,9 @@ def test_command_on_a_server_that_does_not_know_the_time() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["127.0.0.1", "--nts"], 2, "later version"),
+        (["127.0.0.1", "--nts", "--ca", "/nowhere/ca.pem"], 1, "/nowhere/ca.pem: there is no such file"),
+        (["127.0.0.1", "--ca", "/nowhere/ca.pem"], 2, "add --nts"),
+        (["127.0.0.1:{}", "--nts", "--timeout", "0.1"], 1, "no keys were established: nothing listens"),
         (["host:port"], 2, "no port"),
         (["127.0.0.1", "--timeout", "0"], 2, "timeout"),
         ([], 2, "HOST"),

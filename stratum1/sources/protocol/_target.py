@@ -19,20 +19,23 @@ class Target:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_target(text: str) -> Target:
-    """Read "HOST", "HOST:PORT", "[IPv6]", "[IPv6]:PORT" or a bare IPv6 address. Raises ValueError saying what is expected."""
+def parse_target(text: str, port: int = NTP_PORT) -> Target:
+    """Read "HOST", "HOST:PORT", "[IPv6]", "[IPv6]:PORT" or a bare IPv6 address. port: where none is named.
+
+    Raises ValueError saying what is expected.
+    """
     text = text.strip()
     if text.count(":") > 1 and not text.startswith("["):
-        return Target(_ipv6(text, text))
+        return Target(_ipv6(text, text), port)
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ValueError(f"{text!r}: expected [ADDRESS] or [ADDRESS]:PORT")
-        return Target(_ipv6(host, text), _port(rest[1:], text) if rest else NTP_PORT)
-    host, colon, port = text.partition(":")
+        return Target(_ipv6(host, text), _port(rest[1:], text) if rest else port)
+    host, colon, named = text.partition(":")
     if not host or any(character.isspace() for character in host):
         raise ValueError(f"{text!r}: expected HOST or HOST:PORT")
-    return Target(host, _port(port, text) if colon else NTP_PORT)
+    return Target(host, _port(named, text) if colon else port)
 
 
 def _ipv6(host: str, text: str) -> str:
