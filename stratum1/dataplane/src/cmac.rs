@@ -46,36 +46,63 @@ pub fn padded(data: &[u8]) -> Block {
     block
 }
 
-/// A key schedule and the two subkeys of RFC 4493, section 2.3.
-pub struct Cmac<C> {
+/// A cipher under its key with the two subkeys of RFC 4493, section 2.3.
+#[derive(Clone, Copy)]
+pub struct Cmac<'c, C> {
+    cipher: &'c C,
+    whole: Block,
+    broken: Block,
+}
+
+/// A key that is kept: key schedule and subkeys.
+pub struct CmacKey<C> {
     cipher: C,
     whole: Block,
     broken: Block,
 }
 
-/// One chain: whole blocks, then one block that was made ready by `Cmac::message` or `Lane::then`.
+/// One chain: whole blocks, then one block that `Cmac::message` made ready.
 #[derive(Clone, Copy, Default)]
 pub struct Lane<'a> {
-    body: &'a [u8],
-    last: Option<Block>,
+    body: &'a [aes::Block],
+    last: aes::Block,
+    steps: usize,
 }
 
 impl<'a> Lane<'a> {
     /// The chain over whole blocks only: a part of a message that goes on. Octets after the last whole block are left out.
     pub fn part(body: &'a [u8]) -> Self {
-        Self { body, last: None }
+        let (body, _) = Array::slice_as_chunks(body);
+        Self { body, last: aes::Block::default(), steps: body.len() }
+    }
+
+    /// One step of the chain, if it is that long.
+    #[inline(always)]
+    fn forward<B: BlockCipherEncBackend<BlockSize = U16>>(&self, step: usize, state: &mut aes::Block, backend: &B) {
+        if step < self.steps {
+            mix(state, self.block(step));
+            backend.encrypt_block_inplace(state);
+        }
+    }
+
+    #[inline(always)]
+    fn block(&self, step: usize) -> &aes::Block {
+        self.body.get(step).unwrap_or(&self.last)
     }
 }
 
-impl<C: Cipher> Cmac<C> {
-    /// The context of a key. key: as long as the cipher's keys are, else None.
-    #[inline]
+impl<C: Cipher> CmacKey<C> {
+    /// key: as long as the cipher's keys are, else None.
     pub fn new(key: &[u8]) -> Option<Self> {
         let cipher = C::new_from_slice(key).ok()?;
-        let mut zero = aes::Block::default();
-        cipher.encrypt_block(&mut zero);
-        let whole = double(zero.into());
-        Some(Self { cipher, whole, broken: double(whole) })
+        let Cmac { whole, broken, .. } = Cmac::new(&cipher);
+        Some(Self { cipher, whole, broken })
+    }
+
+    /// Ready for use.
+    #[inline]
+    pub fn cmac(&self) -> Cmac<'_, C> {
+        Cmac { cipher: &self.cipher, whole: self.whole, broken: self.broken }
     }
 
     /// Overwrites the key with zeros' schedule; nothing is gained by leaving the write out, as its result may be looked at.
@@ -84,6 +111,17 @@ impl<C: Cipher> Cmac<C> {
         self.whole.zeroize();
         self.broken.zeroize();
         std::hint::black_box(&mut self.cipher);
+    }
+}
+
+impl<'c, C: Cipher> Cmac<'c, C> {
+    /// Makes the subkeys. (What is kept by reference is not copied: a schedule has room for bitsliced AES, 700 octets and more.)
+    #[inline]
+    pub fn new(cipher: &'c C) -> Self {
+        let mut zero = aes::Block::default();
+        cipher.encrypt_block(&mut zero);
+        let whole = double(zero.into());
+        Self { cipher, whole, broken: double(whole) }
     }
 
     /// The lane of a whole message of any length (0 too).
@@ -94,7 +132,8 @@ impl<C: Cipher> Cmac<C> {
             rest => rest,
         };
         let (body, last) = data.split_at(data.len() - tail);
-        Lane { body, last: Some(self.ready(last)) }
+        let (body, _) = Array::slice_as_chunks(body);
+        Lane { body, last: self.ready(last).into(), steps: body.len() + 1 }
     }
 
     /// The last block of a message, of 0 to 16 octets, with padding and subkey.
@@ -128,12 +167,8 @@ impl<C: Cipher> Cmac<C> {
 
     /// The CMAC of one message.
     pub fn mac(&self, data: &[u8]) -> Block {
-        let lane = self.message(data);
-        let state = self.run(&[Lane::part(lane.body), Lane::default(), Lane::default(), Lane::default()])[0];
-        match lane.last {
-            Some(last) => self.go_on(state, &[last]),
-            None => state,
-        }
+        let none = Lane::default();
+        self.run(&[self.message(data), none, none, none])[0]
     }
 }
 
@@ -147,48 +182,50 @@ impl BlockSizeUser for Chains<'_, '_> {
     type BlockSize = U16;
 }
 
-impl Lane<'_> {
-    #[inline(always)]
-    fn steps(&self) -> usize {
-        self.body.len() / BLOCK + usize::from(self.last.is_some())
-    }
-
-    /// The block of a step below `steps`.
-    #[inline(always)]
-    fn block(&self, step: usize) -> Block {
-        let whole = self.body.get(step * BLOCK..).and_then(<[u8]>::first_chunk);
-        whole.copied().or(self.last).unwrap_or_default()
-    }
-}
-
 impl BlockCipherEncClosure for Chains<'_, '_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        let steps = self.lanes.each_ref().map(Lane::steps);
-        let longest = steps.iter().copied().max().unwrap_or(0);
+        let longest = self.lanes.iter().map(|lane| lane.steps).max().unwrap_or(0);
+        if B::ParBlocksSize::USIZE == LANES {
+            return self.all_at_once(backend, longest);
+        }
+        let [first, second, third, fourth] = self.lanes;
+        let [mut a, mut b, mut c, mut d] = [aes::Block::default(); LANES];
+        for step in 0..longest {
+            first.forward(step, &mut a, backend);
+            second.forward(step, &mut b, backend);
+            third.forward(step, &mut c, backend);
+            fourth.forward(step, &mut d, backend);
+        }
+        *self.states = [a, b, c, d];
+    }
+}
+
+impl Chains<'_, '_> {
+    /// For a backend that does as many blocks at once as there are lanes.
+    #[inline(always)]
+    fn all_at_once<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B, longest: usize) {
         for step in 0..longest {
             let mut wide = ParBlocks::<B>::default();
-            for lane in 0..LANES {
-                if step >= steps[lane] {
-                    continue;
-                }
-                let block = xor(self.states[lane].into(), self.lanes[lane].block(step));
-                self.states[lane] = block.into();
-                if B::ParBlocksSize::USIZE == LANES {
-                    wide[lane] = block.into();
-                } else {
-                    backend.encrypt_block_inplace(&mut self.states[lane]);
-                }
+            for ((block, state), lane) in wide.iter_mut().zip(self.states.iter()).zip(self.lanes) {
+                *block = *state;
+                mix(block, lane.block(step));
             }
-            if B::ParBlocksSize::USIZE == LANES {
-                backend.encrypt_par_blocks_inplace(&mut wide);
-                for lane in 0..LANES {
-                    if step < steps[lane] {
-                        self.states[lane] = wide[lane];
-                    }
+            backend.encrypt_par_blocks_inplace(&mut wide);
+            for ((block, state), lane) in wide.iter().zip(self.states.iter_mut()).zip(self.lanes) {
+                if step < lane.steps {
+                    *state = *block;
                 }
             }
         }
+    }
+}
+
+/// state ^= block; octet by octet, which becomes one instruction on a register (a u128 would go through two others).
+#[inline(always)]
+fn mix(state: &mut aes::Block, block: &aes::Block) {
+    for (octet, mask) in state.iter_mut().zip(block) {
+        *octet ^= mask;
     }
 }
 
@@ -205,10 +242,12 @@ impl BlockSizeUser for Chain<'_> {
 impl BlockCipherEncClosure for Chain<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let mut state = *self.state;
         for block in self.blocks {
-            *self.state = xor((*self.state).into(), *block).into();
-            backend.encrypt_block_inplace(self.state);
+            mix(&mut state, block.into());
+            backend.encrypt_block_inplace(&mut state);
         }
+        *self.state = state;
     }
 }
 
@@ -221,9 +260,9 @@ mod tests {
         30c81c46a35ce411e5fbc1191a0a52ef f69f2445df4f9b17ad2b417be66c3710";
 
     fn check<C: Cipher>(key: &str, vectors: &[(usize, &str)]) {
-        let context = Cmac::<C>::new(&hex(key)).unwrap();
+        let context = CmacKey::<C>::new(&hex(key)).unwrap();
         for (length, mac) in vectors {
-            assert_eq!(context.mac(&hex(MESSAGE)[..*length]).to_vec(), hex(mac), "{length} octets");
+            assert_eq!(context.cmac().mac(&hex(MESSAGE)[..*length]).to_vec(), hex(mac), "{length} octets");
         }
     }
 
@@ -248,8 +287,9 @@ mod tests {
 
     #[test]
     fn lanes_do_not_touch_each_other() {
-        let context = Cmac::<Aes128Enc>::new(&[7; 16]).unwrap();
-        let wide = Cmac::<Four<Aes128Enc>>::new(&[7; 16]).unwrap();
+        let context = CmacKey::<Aes128Enc>::new(&[7; 16]).unwrap();
+        let wide = CmacKey::<Four<Aes128Enc>>::new(&[7; 16]).unwrap();
+        let (context, wide) = (context.cmac(), wide.cmac());
         for length in 0..70 {
             let data = [counting(1, length), counting(2, 69 - length), counting(3, 16), counting(4, 33)];
             let macs = context.run(&data.each_ref().map(|data| context.message(data)));
@@ -260,14 +300,14 @@ mod tests {
 
     #[test]
     fn a_key_of_another_length_is_none() {
-        assert!(Cmac::<Aes128Enc>::new(&[0; 15]).is_none() && Cmac::<Aes256Enc>::new(&[0; 16]).is_none());
+        assert!(CmacKey::<Aes128Enc>::new(&[0; 15]).is_none() && CmacKey::<Aes256Enc>::new(&[0; 16]).is_none());
     }
 
     #[test]
     fn what_is_wiped_is_another_key() {
-        let mut context = Cmac::<Aes128Enc>::new(&[7; 16]).unwrap();
+        let mut context = CmacKey::<Aes128Enc>::new(&[7; 16]).unwrap();
         context.wipe();
-        assert_ne!(context.mac(b"text"), Cmac::<Aes128Enc>::new(&[7; 16]).unwrap().mac(b"text"));
+        assert_ne!(context.cmac().mac(b"text"), CmacKey::<Aes128Enc>::new(&[7; 16]).unwrap().cmac().mac(b"text"));
         assert_eq!((context.whole, context.broken), ([0; BLOCK], [0; BLOCK]));
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::cmac::Cmac;
+use crate::cmac::CmacKey;
 
 /// The longest MAC without its key id; longer digests are cut to this, as all implementations do.
 pub const MAX_LENGTH: usize = 20;
@@ -25,8 +25,8 @@ enum Kind {
     Sha256(Zeroizing<Box<[u8]>>),
     Sha384(Zeroizing<Box<[u8]>>),
     Sha512(Zeroizing<Box<[u8]>>),
-    Aes128(Box<Cmac<Aes128Enc>>),
-    Aes256(Box<Cmac<Aes256Enc>>),
+    Aes128(Box<CmacKey<Aes128Enc>>),
+    Aes256(Box<CmacKey<Aes256Enc>>),
 }
 
 impl MacKey {
@@ -46,8 +46,8 @@ impl MacKey {
             "sha256" => Kind::Sha256(hashed()?),
             "sha384" => Kind::Sha384(hashed()?),
             "sha512" => Kind::Sha512(hashed()?),
-            "aes128" => Kind::Aes128(Box::new(Cmac::new(secret).ok_or_else(|| unfit(16))?)),
-            "aes256" => Kind::Aes256(Box::new(Cmac::new(secret).ok_or_else(|| unfit(32))?)),
+            "aes128" => Kind::Aes128(Box::new(CmacKey::new(secret).ok_or_else(|| unfit(16))?)),
+            "aes256" => Kind::Aes256(Box::new(CmacKey::new(secret).ok_or_else(|| unfit(32))?)),
             _ => return Err(format!("kind: md5, sha1, sha256, sha384, sha512, aes128 or aes256 is expected, not {kind:?}")),
         }))
     }
@@ -89,8 +89,8 @@ impl MacKey {
             Kind::Sha256(secret) => put(&hash::<Sha256>(secret, packet), out),
             Kind::Sha384(secret) => put(&hash::<Sha384>(secret, packet), out),
             Kind::Sha512(secret) => put(&hash::<Sha512>(secret, packet), out),
-            Kind::Aes128(context) => put(&context.mac(packet), out),
-            Kind::Aes256(context) => put(&context.mac(packet), out),
+            Kind::Aes128(context) => put(&context.cmac().mac(packet), out),
+            Kind::Aes256(context) => put(&context.cmac().mac(packet), out),
         }
         self.whole_length()
     }

@@ -1,38 +1,28 @@
 //! AES-SIV-CMAC-256, -384 and -512 (RFC 5297), in place. The synthetic IV stands before the ciphertext.
 
+use aes::cipher::Key;
 use aes::cipher::array::Array;
 use subtle::ConstantTimeEq;
 
-use crate::cmac::{BLOCK, Block, Cipher, Cmac, LANES, Lane, double, padded, xor};
+use crate::cmac::{BLOCK, Block, Cipher, Cmac, CmacKey, LANES, Lane, double, padded, xor};
 
 /// Octets that sealing adds, before the text.
 pub const IV: usize = 16;
 /// Blocks of key stream made at once: what AES instructions do side by side.
 const WIDE: usize = 8;
 
-/// The context of a key: both AES key schedules and the subkeys.
+/// A key that is kept: both AES key schedules and the subkeys.
 pub struct Siv<C> {
-    mac: Cmac<C>,
+    mac: CmacKey<C>,
     stream: C,
 }
 
 impl<C: Cipher> Siv<C> {
     /// The context of a key, which is twice as long as the cipher's: first the half of the CMAC, then the half of the key stream.
     /// None where the length is another.
-    #[inline]
     pub fn new(key: &[u8]) -> Option<Self> {
-        let (mac, stream) = key.split_at(key.len() / 2);
-        Some(Self { mac: Cmac::new(mac)?, stream: C::new_from_slice(stream).ok()? })
-    }
-
-    /// Seals text[16..] in place and writes the synthetic IV before it. text: at least 16 octets, else false and nothing is done.
-    /// with: what is authenticated besides (a nonce is the last of it).
-    #[inline]
-    pub fn seal(&self, with: &[&[u8]], text: &mut [u8]) -> bool {
-        let Some((iv, plain)) = text.split_first_chunk_mut::<IV>() else { return false };
-        *iv = s2v(&self.mac, with, plain);
-        apply_stream(&self.stream, iv, plain);
-        true
+        let (mac, stream) = halves::<C>(key)?;
+        Some(Self { mac: CmacKey::new(mac)?, stream: C::new(stream) })
     }
 
     /// Overwrites the key, which is of no use then.
@@ -42,39 +32,59 @@ impl<C: Cipher> Siv<C> {
         std::hint::black_box(&mut self.stream);
     }
 
+    /// Seals text[16..] in place and writes the synthetic IV before it. text: at least 16 octets, else false and nothing is done.
+    /// with: what is authenticated besides (a nonce is the last of it).
+    #[inline]
+    pub fn seal(&self, with: &[&[u8]], text: &mut [u8]) -> bool {
+        let Some((iv, plain)) = text.split_first_chunk_mut::<IV>() else { return false };
+        *iv = s2v(&self.mac.cmac(), with, plain);
+        apply_stream(&self.stream, iv, plain);
+        true
+    }
+
     /// Opens text in place: text[16..] is the plaintext then. False where it is not what was sealed; the plaintext is zeros then.
     #[inline]
     pub fn open(&self, with: &[&[u8]], text: &mut [u8]) -> bool {
         let Some((iv, plain)) = text.split_first_chunk_mut::<IV>() else { return false };
         apply_stream(&self.stream, iv, plain);
-        is_genuine(&self.mac, with, iv, plain)
+        is_genuine(&self.mac.cmac(), with, iv, plain)
     }
+}
+
+/// The two halves of a key, None where its length is wrong.
+#[inline]
+fn halves<C: Cipher>(key: &[u8]) -> Option<(&Key<C>, &Key<C>)> {
+    let (mac, stream) = key.split_at_checked(C::key_size())?;
+    Some((mac.try_into().ok()?, stream.try_into().ok()?))
 }
 
 /// As `Siv::seal` for a key that is used once. False also where the key's length is wrong.
 #[inline]
 pub fn seal_once<C: Cipher>(key: &[u8], with: &[&[u8]], text: &mut [u8]) -> bool {
-    Siv::<C>::new(key).is_some_and(|context| context.seal(with, text))
+    let Some((mac, stream)) = halves::<C>(key) else { return false };
+    let Some((iv, plain)) = text.split_first_chunk_mut::<IV>() else { return false };
+    let mac = C::new(mac);
+    *iv = s2v(&Cmac::new(&mac), with, plain);
+    if !plain.is_empty() {
+        apply_stream(&C::new(stream), iv, plain);
+    }
+    true
 }
 
 /// As `Siv::open` for a key that is used once; without text no key stream is set up, as in nearly all requests of NTS.
 #[inline]
 pub fn open_once<C: Cipher>(key: &[u8], with: &[&[u8]], text: &mut [u8]) -> bool {
-    let (mac, stream) = key.split_at(key.len() / 2);
-    let Some(mac) = Cmac::<C>::new(mac) else { return false };
+    let Some((mac, stream)) = halves::<C>(key) else { return false };
     let Some((iv, plain)) = text.split_first_chunk_mut::<IV>() else { return false };
-    if stream.len() != C::key_size() {
-        return false;
-    }
     if !plain.is_empty() {
-        let Ok(stream) = C::new_from_slice(stream) else { return false };
-        apply_stream(&stream, iv, plain);
+        apply_stream(&C::new(stream), iv, plain);
     }
-    is_genuine(&mac, with, iv, plain)
+    let mac = C::new(mac);
+    is_genuine(&Cmac::new(&mac), with, iv, plain)
 }
 
 #[inline]
-fn is_genuine<C: Cipher>(mac: &Cmac<C>, with: &[&[u8]], iv: &Block, plain: &mut [u8]) -> bool {
+fn is_genuine<C: Cipher>(mac: &Cmac<'_, C>, with: &[&[u8]], iv: &Block, plain: &mut [u8]) -> bool {
     let genuine = bool::from(s2v(mac, with, plain).ct_eq(iv));
     if !genuine {
         plain.fill(0);
@@ -84,7 +94,7 @@ fn is_genuine<C: Cipher>(mac: &Cmac<C>, with: &[&[u8]], iv: &Block, plain: &mut 
 
 /// S2V of RFC 5297, section 2.4. The chains of what is authenticated and of the text's beginning go side by side.
 #[inline]
-fn s2v<C: Cipher>(mac: &Cmac<C>, with: &[&[u8]], text: &[u8]) -> Block {
+fn s2v<C: Cipher>(mac: &Cmac<'_, C>, with: &[&[u8]], text: &[u8]) -> Block {
     let end = End::of(text);
     let (first, more) = with.split_at(with.len().min(2));
     let lane = |place: usize| first.get(place).map_or_else(Lane::default, |data| mac.message(data));
@@ -123,7 +133,7 @@ impl<'a> End<'a> {
 
     /// The CMAC of the text with the sum of the others mixed into its last 16 octets ("xorend"), or after it if it is shorter.
     #[inline]
-    fn finish<C: Cipher>(&self, mac: &Cmac<C>, state: Block, sum: Block) -> Block {
+    fn finish<C: Cipher>(&self, mac: &Cmac<'_, C>, state: Block, sum: Block) -> Block {
         let length = self.last.len();
         if length == BLOCK {
             return mac.go_on(state, &[mac.ready(&xor(padded(self.last), sum))]);
@@ -199,7 +209,7 @@ mod tests {
     }
 
     /// S2V as RFC 5297, section 2.4 writes it, one string after the other.
-    fn plain_s2v<C: Cipher>(mac: &Cmac<C>, with: &[&[u8]], text: &[u8]) -> Block {
+    fn plain_s2v<C: Cipher>(mac: &Cmac<'_, C>, with: &[&[u8]], text: &[u8]) -> Block {
         let sum = with.iter().fold(mac.mac(&[0; BLOCK]), |sum, data| xor(double(sum), mac.mac(data)));
         if text.len() < BLOCK {
             let mut block = padded(text);
@@ -221,7 +231,7 @@ mod tests {
         text[IV..].copy_from_slice(&plain);
         let mut again = text.clone();
         assert!(context.seal(&with, &mut text) && seal_once::<C>(key, &with, &mut again));
-        assert_eq!(text[..IV], plain_s2v(&context.mac, &with, &plain));
+        assert_eq!(text[..IV], plain_s2v(&context.mac.cmac(), &with, &plain));
         assert_eq!(text, again);
         for place in 0..text.len() {
             let mut forged = text.clone();
