@@ -42,9 +42,8 @@ class Shown:
         """Root dispersion of a synchronised reply: rounded up and never 0, for the bound is a promise."""
         return ntp_short(self.state.root_dispersion_at(sent)) or NtpShort(1)
 
-    def steady_until(self) -> UtcNs:
-        """The served time up to which `dispersion` is what it is at `bound_at`, for it never shrinks; within two seconds."""
-        start = self.state.bound_at
+    def steady_until(self, start: UtcNs) -> UtcNs:
+        """The served time up to which `dispersion` is what it is at `start`, for it never shrinks; within two seconds."""
         now, same, other = self.dispersion(start), 0, _PROBED_NS
         if self.dispersion(UtcNs(start + other)) == now:
             return UtcNs(start + other)
@@ -126,9 +125,9 @@ class Shown:
         """A served time as this listener shows it."""
         return UtcNs(served + smear_ns(self.smear, self.smeared_leap, served))
 
-    def middle(self) -> bytes:
-        """Octets 3 to 23 of a synchronised reply while `steady_until` holds and nothing is smeared: precision to reference time."""
+    def middle(self, sent: UtcNs) -> bytes:
+        """Octets 3 to 23 of a synchronised reply while nothing is smeared: precision to reference time."""
         state = self.state
-        whole = (0, 0, 0, self.precision, self._root_delay, self.dispersion(state.bound_at), state.refid)
+        whole = (0, 0, 0, self.precision, self._root_delay, self.dispersion(sent), state.refid)
         stamps = (ntp_timestamp(state.reference_time), NtpTimestamp(0), NtpTimestamp(0), NtpTimestamp(0))
         return pack_header((*whole, *stamps))[3:24]

@@ -99,9 +99,12 @@ def check_state(state: TimeState) -> None:
 
 
 class Responder:
-    """Answers while one TimeState stands, by rules that outlive it. Holds nothing that changes but the tables: any thread may use it."""
+    """Answers while one TimeState stands, by rules that outlive it.
 
-    __slots__ = ("_from", "_heads", "_keep", "_middle", "_noise", "_rules", "_shown", "_until")
+    Any thread may use it: what changes is in the tables, and in one tuple that is replaced whole.
+    """
+
+    __slots__ = ("_heads", "_keep", "_noise", "_rules", "_shown", "_steady")
 
     def __init__(
         self,
@@ -128,14 +131,26 @@ class Responder:
         self._rules = rules
         self._shown = shown = Shown(state, rules.smear)
         self._noise, self._keep = shown.grain.noise, shown.grain.keep
-        self._middle, self._from, self._until = b"", _NEVER, -_NEVER
+        self._steady: tuple[int, int, bytes] = (_NEVER, -_NEVER, b"")
         if shown.valid_until is not None and shown.smeared_leap is None:
-            self._middle = shown.middle()
             # from here on the reference time is before any transmit timestamp, whatever its random bits
-            self._from = state.reference_time + (shown.grain.noise * NS >> 32) + 2
-            self._until = min(shown.valid_until, shown.steady_until(), state.reference_time + _YEARS)
+            first = state.reference_time + (shown.grain.noise * NS >> 32) + 2
+            self._steady = (first, self._steady_until(state.bound_at), shown.middle(state.bound_at))
         leap, stratum = shown.leap_bits, state.stratum
         self._heads = tuple(None if bits is None else bytes((leap | bits, stratum)) for bits in rules.prefixes)
+
+    def _steady_until(self, start: UtcNs) -> int:
+        """The last served time for which a header made at `start` is right, `valid_until` and all."""
+        state = self._shown.state
+        return min(state.valid_until, self._shown.steady_until(start), state.reference_time + _YEARS)
+
+    def _advance(self, sent: UtcNs) -> bool:
+        """Whether the steady part of the header could be made anew for a time after it: the dispersion has grown by a step."""
+        first, until, _ = self._steady
+        if sent <= until or sent < first or not self._shown.known(sent) or sent > self._shown.state.reference_time + _YEARS:
+            return False
+        self._steady = (sent, self._steady_until(sent), self._shown.middle(sent))
+        return True
 
     def plain(  # noqa: PLR0917 - called for every packet: no names and no tuples
         self, request: bytes, address: bytes, port: int, receive_time: UtcNs, transmit_time: UtcNs, entropy: Entropy
@@ -145,8 +160,13 @@ class Responder:
         The same octets as `reply` gives, with the record (version, synchronised, time, none), and the same effect on the tables;
         after None nothing has happened yet and `reply` is to be asked.
         """
-        if len(request) != HEADER_SIZE or request[31] & 1 or not self._from <= transmit_time <= self._until:
+        if len(request) != HEADER_SIZE or request[31] & 1:
             return None
+        first, until, middle = self._steady
+        if not first <= transmit_time <= until:
+            if not self._advance(transmit_time):
+                return None
+            middle = self._steady[2]
         head, rules = self._heads[request[0]], self._rules
         if head is None or port in rules.odd_ports or not 0 <= transmit_time - receive_time <= MAX_HOLD_NS:
             return None
@@ -160,7 +180,7 @@ class Responder:
         transmit = ((transmit_time + _OFFSET_NS << 32) // NS & keep) | (random & noise)
         if transmit < receive and receive - transmit < 1 << 63:
             transmit = receive + 1 & MASK64
-        return head + request[2:3] + self._middle + request[40:48] + _STAMPS(receive, transmit)
+        return head + request[2:3] + middle + request[40:48] + _STAMPS(receive, transmit)
 
     def plain_record(self, first: int) -> Record:
         """The record of a request that `plain` has answered, by its first octet."""

@@ -148,10 +148,11 @@ def test_the_fast_path_is_the_long_way(
     late: int,
     chance: bytes,
 ) -> None:
-    request, received = bytes([first]) + middle, UtcNs(NOW + late)
+    request = bytes([first]) + middle
     quick, slow = Desk(service, listener, state, chance=chance), Desk(service, listener, state, chance=chance)
-    slow.responder._from = 1 << 200  # so that nothing is fast
-    for _ in range(2):
+    slow.responder._steady = (1 << 200, 1 << 200, b"")  # so that nothing is fast
+    for order in range(4):
+        received = UtcNs(NOW + order * late)
         plain = quick.responder.plain(request, *sender, received, UtcNs(received + 999), quick.entropy)
         expected = slow.ask(request, sender, received, UtcNs(received + 999))
         if plain is None:
@@ -170,10 +171,11 @@ def test_the_fast_path_is_taken_by_nearly_all() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.0, 15e-6, 1e-3])
-def test_what_the_fast_path_holds_still_lasts(rate: float) -> None:
+def test_the_fast_path_keeps_up_with_a_growing_bound(rate: float) -> None:
     desk = Desk(state=replace(LOCKED, bound_rate=rate))
     for late in range(0, 60 * NS, NS // 7):
         at = UtcNs(NOW + late)
+        assert desk.responder.plain(REQUEST, *HERE, at, at, bytes) is not None
         assert desk.answer(received=at, sent=at).root_dispersion / 65536 >= LOCKED.error_bound + rate * late / NS
 
 
