@@ -4,8 +4,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CACHE := .cache
-# What the native data plane is built from.
-NATIVE := $(wildcard stratum1/dataplane/Cargo.* stratum1/dataplane/src/*.rs)
+# What the native data plane and the eBPF program of the XDP data plane are built from.
+NATIVE := $(wildcard stratum1/dataplane/Cargo.* stratum1/dataplane/src/*.rs stratum1/dataplane/xdp/*.[ch])
 # command:Debian package
 TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 nsenter:util-linux systemd-analyze:systemd chromium:chromium
 
@@ -17,8 +17,9 @@ help: ## this list
 run: $(CACHE)/run.stamp ## the server on this machine: simulated receiver, loopback only, no privilege (ARGS="..." is passed on)
 	@exec $(BIN)/stratum1 run --simulate $(ARGS)
 
-native: $(CACHE)/test.stamp ## builds the native data plane in place, after a change of the crate
+native: $(CACHE)/test.stamp ## builds the native data plane and the eBPF program in place, after a change of their sources
 	STRATUM1_NATIVE=require $(BIN)/python setup.py --quiet build_rust --inplace
+	STRATUM1_XDP=require $(BIN)/python setup.py --quiet build_xdp
 
 test: $(CACHE)/test.stamp test-tools lint ## everything that CI runs: lint, types, tests under Python 3.11 and in a Debian trixie root
 	@tools/test.sh
@@ -70,7 +71,7 @@ $(CACHE)/run.stamp: requirements/run.txt pyproject.toml setup.py tools/venv.sh $
 
 $(CACHE)/test.stamp: requirements/test.txt pyproject.toml setup.py tools/venv.sh $(NATIVE)
 	@mkdir -p $(CACHE)
-	@STRATUM1_NATIVE=require tools/venv.sh $(VENV) requirements/test.txt
+	@STRATUM1_NATIVE=require STRATUM1_XDP=require tools/venv.sh $(VENV) requirements/test.txt
 	@touch $@ $(CACHE)/run.stamp
 
 $(CACHE)/docs.stamp: requirements/docs.txt pyproject.toml tools/venv.sh

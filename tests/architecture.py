@@ -49,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "replay": _VALUES | {"inputs", "pipeline", "recording"},
     "recorder": _VALUES | {"inputs", "recording"},
     "outputs": _VALUES | {"clock", "config"},
-    "server": _VALUES | {"ntp", "nts", "dataplane"},
+    "xdp": set(),
+    "server": _VALUES | {"ntp", "nts", "dataplane", "xdp"},
     "control": _VALUES | _EVENTS | {"config"},
     "metrics": _VALUES | {"control"},
     "history": _VALUES | {"control"},
@@ -163,9 +164,10 @@ _PURE_MODULES = {
         "stratum1.server." + name
         for name in (
             *("_access", "_judge", "_mac", "_nts", "_reasons", "_rules", "_shown", "_smear", "_stamps", "_state_words", "_tables"),
-            *("_v5", "_v5_fields", "keyfile", "reply", "service"),
+            *("_v5", "_v5_fields", "_xdp_words", "keyfile", "reply", "service"),
         )
     ),
+    *("stratum1.xdp." + name for name in ("_layout", "_object")),
 }
 
 
@@ -233,6 +235,6 @@ def tracked_files() -> list[Path]:
     found = []
     for path in sorted(ROOT.rglob("*")):
         parts = path.relative_to(ROOT).parts
-        if path.is_file() and not ignored & set(parts) and not any(part.endswith((".egg-info", ".so")) for part in parts):
+        if path.is_file() and not ignored & set(parts) and not any(part.endswith((".egg-info", ".so", ".o")) for part in parts):
             found.append(path)
     return found

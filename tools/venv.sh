@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # venv.sh DIRECTORY LOCK : a virtual environment that holds exactly the pinned packages, and this tree (editable) on top.
-# The native data plane is built where there is a Rust toolchain; STRATUM1_NATIVE=require fails where there is none.
+# The native data plane is built where there is a Rust toolchain, the eBPF program of the XDP data plane where there is clang;
+# STRATUM1_NATIVE=require and STRATUM1_XDP=require install what is missing, or fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$1 lock=$2
@@ -23,6 +24,9 @@ if [ "${STRATUM1_NATIVE:-auto}" = require ]; then
         echo "Rust 1.85 or newer is needed to build the native data plane, and this is $version: update it, by rustup for instance." >&2
         exit 1
     fi
+fi
+if [ "${STRATUM1_XDP:-auto}" = require ] && ! compgen -c clang | grep -qxE "clang(-[0-9]+)?"; then
+    tools/need.sh clang:clang
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 "$venv/bin/python" -m pip install --quiet --require-hashes --requirement "$lock"

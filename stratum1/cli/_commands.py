@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 _CONFIG: Mapping[str, tuple[str, str]] = {name: ("config", name) for name in ("check", "show", "schema")}
 _GNSS: Mapping[str, tuple[str, str]] = {"decode": ("gnss", "decode")}
+_XDP: Mapping[str, tuple[str, str]] = {name: ("xdp", name) for name in ("attach", "detach", "status")}
 _LEAP: Mapping[str, tuple[str, str]] = {"rehearse": ("leap_rehearse", "run")}
 
 
@@ -85,4 +86,5 @@ def main() -> None:
     leap = _app(_LEAP, help="What is known of leap seconds: live, or rehearsed.")
     leap.callback(invoke_without_command=True)(live_leap)
     app.add_typer(leap, name="leap")
+    app.add_typer(_app(_XDP, help="The fast path in the network driver: attach, detach, status.", no_args_is_help=True), name="xdp")
     app(prog_name="stratum1")

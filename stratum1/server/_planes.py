@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from stratum1.interchange import TimeState
+from stratum1.xdp import nothing_pinned
 
 from ._listen import DataPlane, ListenAddress
 from ._plane import Maker, Plane, PlaneError, candidates
 from ._python_plane import PythonPlane
+from ._xdp_plane import XdpPlane
 from .service import ServiceSettings
 
 __all__ = ["MAKERS", "plane_missing", "plane_outlook"]
@@ -17,7 +19,7 @@ def _native_missing() -> str:
 
 
 def _xdp_missing() -> str:
-    return "this version has no XDP data plane"
+    return nothing_pinned()
 
 
 def _native(listeners: Sequence[ListenAddress], service: ServiceSettings, state: TimeState) -> Plane:
@@ -25,7 +27,7 @@ def _native(listeners: Sequence[ListenAddress], service: ServiceSettings, state:
 
 
 def _xdp(listeners: Sequence[ListenAddress], service: ServiceSettings, state: TimeState) -> Plane:
-    raise PlaneError(_xdp_missing())
+    return XdpPlane(listeners, service, state, behind=(MAKERS[DataPlane.NATIVE], MAKERS[DataPlane.PYTHON]))
 
 
 MAKERS: Mapping[DataPlane, Maker] = {DataPlane.PYTHON: PythonPlane, DataPlane.NATIVE: _native, DataPlane.XDP: _xdp}

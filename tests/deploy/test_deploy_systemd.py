@@ -66,6 +66,21 @@ def test_exposure_stays_low() -> None:
     assert 0 < float(level[1]) <= 2.5
 
 
+def test_the_fast_path_is_loaded_by_a_unit_of_its_own(root: Path) -> None:
+    """The daemon's privileges stay the two; the drop-in gives it one system call."""
+    shutil.copy(DEPLOY / "stratum1-xdp.service", root / "etc/systemd/system")
+    dropins = root / "etc/systemd/system/stratum1.service.d"
+    dropins.mkdir()
+    shutil.copy(DEPLOY / "dropins" / "xdp.conf", dropins)
+    assert verified(root) == ""
+    result = run("systemd-analyze", "verify", f"--root={root}", "--man=no", "stratum1-xdp.service")
+    assert "stratum1" not in result.stdout + result.stderr
+    one_shot = (DEPLOY / "stratum1-xdp.service").read_text()
+    assert "CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_NET_ADMIN CAP_CHOWN\n" in one_shot
+    assert "Before=stratum1.service\n" in one_shot
+    assert (DEPLOY / "dropins" / "xdp.conf").read_text().rpartition("[Service]\n")[2] == "SystemCallFilter=bpf\n"
+
+
 def test_a_refused_step_and_a_wrong_configuration_stay_down_and_a_crash_comes_back() -> None:
     assert service("Restart") == ["on-abnormal"]
     assert service("RestartForceExitStatus") == ["1"]
@@ -146,7 +161,7 @@ def test_drop_ins_are_understood_and_change_what_they_say(root: Path, dropin: Pa
     assert verified(root) == ""
     (folder / "broken.conf").write_text("[Service]\nPrivateIPCs=no\n")
     assert verified(root) != ""
-    keys = re.findall(r"^(\w+)=", dropin.read_text(), re.MULTILINE)
+    keys = re.findall(r"^(\w+)=", dropin.read_text().partition("[Service]")[2], re.MULTILINE)
     assert keys
     assert all(service(key) for key in keys)
 
