@@ -64,7 +64,7 @@ impl PlannedLeap {
 }
 
 fn is_ambiguous(at: i64, sign: i64, served: i64) -> bool {
-    sign > 0 && at - NS <= served && served < at
+    sign > 0 && at.saturating_sub(NS) <= served && served < at
 }
 
 /// What ntpd shows as reference ID while it smears: 254, and the offset in units of 2^-22 s, signed.

@@ -6,6 +6,8 @@ use crate::wire::{ntp_short, ntp_timestamp};
 /// Words of a published state; the layout stands in `_state_words.py`.
 pub const WORDS: usize = 32;
 
+const MAX_TAI_OFFSET: i64 = 1 << 20; // far beyond what can be, and no overflow in ns
+
 /// Served time from a reading of a kernel clock: served_ns + (t - source_ns) * (1 + rate).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mapping {
@@ -100,8 +102,8 @@ impl State {
             leap: smeared_leap(words),
             smears: words[11] != 0,
             unsmeared_leap_bits: (words[27] as u8) << 6,
-            plan: (words[25] != 0).then_some(PlannedLeap { at: words[26] as i64, sign: words[25] as i64 }),
-            tai_offset: words[24] as i64,
+            plan: (words[25] != 0).then_some(PlannedLeap { at: words[26] as i64, sign: (words[25] as i64).signum() }),
+            tai_offset: (words[24] as i64).clamp(-MAX_TAI_OFFSET, MAX_TAI_OFFSET),
             realtime: Mapping::from_words(words, 14),
             monotonic: Mapping::from_words(words, 19),
         }
@@ -141,6 +143,6 @@ fn smeared_leap(words: &[u64; WORDS]) -> Option<SmearedLeap> {
         2 => Smear::Cosine,
         _ => return None,
     };
-    let sign = words[12] as i64;
+    let sign = (words[12] as i64).signum();
     (sign != 0).then_some(SmearedLeap { shape, at: words[13] as i64, sign })
 }
