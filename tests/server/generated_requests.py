@@ -23,7 +23,6 @@ __all__ = ["Asked", "Maker"]
 
 DRAFT = b"draft-ietf-ntp-ntpv5-09"
 _LENGTHS = struct.Struct("!HH")
-_MOST = 2048
 
 
 class Asked(NamedTuple):
@@ -55,16 +54,20 @@ class Maker:
 
     def make(self) -> Asked:
         """The next request."""
-        self.now += self.chance.choice((0, 1, 1_000, 40_000, 1_000_000, 30_000_000, NS))
+        chance = self.chance
+        self.now += chance.choice((0, 1, 1_000, 40_000, 1_000_000, 30_000_000, NS))
         kinds: Sequence[Callable[[], tuple[bytes, Sender]]] = (
             *(self._plain, self._interleaved, self._interleaved, self._with_fields, self._with_mac, self._with_mac),
             *(self._nts, self._nts, self._nts, self._version_5, self._version_5, self._arbitrary),
         )
-        request, sender = self.chance.choice(kinds)()
-        if self.chance.random() < 0.3:
+        request, sender = chance.choice(kinds)()
+        if chance.random() < 0.3:
             request = self._damaged(request)
-        hold = self.chance.choice((0, 1, 20_000, 20_000, 20_000, 300_000, NS, NS + 1, -1, -NS)) if self.chance.random() < 0.2 else 20_000
-        return Asked(request, sender, UtcNs(self.now), UtcNs(self.now + hold))
+        hold = chance.choice((0, 1, 300_000, NS, NS + 1, -1, -NS)) if chance.random() < 0.1 else 20_000
+        received = self.now
+        if chance.random() < 0.01:  # as a clock that is wrong by centuries would have it
+            received = chance.choice((0, -1, -NS, 1 << 61, -(1 << 61), chance.randrange(1 << 62)))
+        return Asked(request, sender, UtcNs(received), UtcNs(received + hold))
 
     def answered(self, asked: Asked, reply: bytes | None, saved: int | None) -> None:
         """Tell of a reply, which later requests go on from."""
@@ -269,6 +272,8 @@ class Maker:
     def _arbitrary(self) -> tuple[bytes, Sender]:
         chance = self.chance
         size = chance.choice((0, 1, 47, 48, 49, 52, 68, 72, 96, 2044, 2048, 2049, 2052, chance.randrange(1400)))
+        if chance.random() < 0.01:
+            size = chance.randrange(1 << 16)
         octets = bytearray(chance.randbytes(size))
         if octets and chance.random() < 0.7:
             octets[0] = chance.choice((0x23, 0x1B, 0x0B, 0x08, 0x2B, 0x21, 0xE3))

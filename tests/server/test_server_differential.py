@@ -4,18 +4,22 @@ Both get the same requests in the same order, so that their tables hold the same
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from generated_requests import Asked, Maker
 from generated_scenes import make_scene, make_state
+from served_states import LOCKED
 
 from stratum1.dataplane import native
 from stratum1.interchange import TimeState
-from stratum1.server import Protection, Record, Responder, ServerReason, ServerResponse
+from stratum1.server import Protection, Record, Responder, Sender, ServerReason, ServerResponse
 from stratum1.server._native import native_listener, native_service
 from stratum1.server._state_words import STATE_WORDS, state_words
 from stratum1.server._tables import Tables
+from stratum1.server.service import RateLimit
+from stratum1.timescale import NS, UtcNs
 
 _MODULE = native()
 _REASONS, _RESPONSES, _PROTECTIONS = list(ServerReason), list(ServerResponse), list(Protection)
@@ -40,10 +44,12 @@ class Drawn:
 class Pair:
     """Both responders of one server, each with its own tables."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, **service: Any) -> None:
+        """service: settings that are not left to chance."""
         self.seed = seed
         self.chance = random.Random(seed)
-        self.scene = make_scene(self.chance)
+        scene = make_scene(self.chance)
+        self.scene = replace(scene, service=replace(scene.service, **service))
         self.maker = Maker(self.scene, self.chance, self.scene.start)
         self.tables = Tables.of(self.scene.service)
         state = make_state(self.chance, self.maker.now)
@@ -66,7 +72,8 @@ class Pair:
         self.python = self.python.renewed(state)
         self.native.publish(state_words(state, self.scene.smear))
 
-    def ask(self, asked: Asked, number: int) -> None:
+    def ask(self, asked: Asked, number: int) -> bytes | None:
+        """Have one request answered by both; the reply."""
         octets = self.chance.randbytes(_DRAWN)
         drawn = Drawn(octets)
         outcome = self.python.reply(asked.request, asked.sender, asked.received, asked.sent, drawn)
@@ -84,6 +91,7 @@ class Pair:
             self.native.sent(saved, left)
             if self.tables.interleaved is not None:
                 self.tables.interleaved.sent(saved, left)
+        return outcome.reply
 
 
 def compare(scenes: range) -> dict[Record, int]:
@@ -104,12 +112,47 @@ def test_the_enumerations_have_the_same_order() -> None:
     assert _MODULE.STATE_WORDS == STATE_WORDS
 
 
+def test_both_take_stamps_to_served_time_alike() -> None:
+    chance = random.Random(1)
+    for seed in range(200):
+        pair = Pair(seed)
+        state = make_state(chance, pair.maker.now)
+        pair.publish(state)
+        for mapping, monotonic in ((state.realtime, False), (state.monotonic, True)):
+            stamp = (mapping.source_ns if mapping else 0) + chance.randrange(-(10**11), 10**11)
+            assert pair.native.served(stamp, monotonic) == (mapping.served(stamp) if mapping else None)
+
+
 def test_both_give_the_same_octets_and_records() -> None:
     seen = compare(range(80))
     assert {record.reason for record in seen} == set(ServerReason)
     assert {record.response for record in seen} == set(ServerResponse)
     for response in ServerResponse:  # each often enough to mean something
         assert sum(count for record, count in seen.items() if record.response is response) > 30, response
+
+
+def test_full_tables_forget_the_same() -> None:
+    limit = RateLimit(interval_ns=1 << 22, burst=2, leak=0, kiss=0, slots=256)
+    for seed in range(10):
+        pair = Pair(seed, rate_limit=limit, interleaved_slots=256)
+        clients = [Sender(pair.chance.randbytes(pair.chance.choice((4, 16))), 40_000) for _ in range(300)]
+        pair.maker.scene = replace(pair.scene, addresses=tuple(client.address for client in clients))
+        pair.publish(replace(LOCKED, reference_time=UtcNs(pair.maker.now - NS), valid_until=UtcNs(pair.maker.now + 3600 * NS)))
+        saved: list[tuple[Sender, bytes]] = []
+        for number in range(2000):
+            pair.maker.now += pair.chance.choice((0, 10_000, 1 << 20))
+            sender, receive = (
+                pair.chance.choice(saved) if saved and pair.chance.random() < 0.5 else (pair.chance.choice(clients), b"12345671")
+            )
+            request = b"\x23" + bytes(23) + receive + pair.chance.randbytes(16)
+            asked = Asked(request, sender, UtcNs(pair.maker.now), UtcNs(pair.maker.now + 20_000))
+            reply = pair.ask(asked, number)
+            if reply is not None:
+                saved.append((sender, reply[32:40]))
+                del saved[:-400]
+        assert pair.tables.interleaved is not None
+        if pair.seen.get(Record(4, ServerReason.SYNCHRONISED, ServerResponse.INTERLEAVED)):
+            assert pair.tables.interleaved.used > 200  # full groups were met
 
 
 @pytest.mark.long

@@ -199,6 +199,13 @@ impl PureResponder {
         Ok((record.version, places.0, places.1, places.2, octets, outcome.saved, chosen.drawn))
     }
 
+    /// Served time from a stamp of CLOCK_REALTIME, or of CLOCK_MONOTONIC; None where the state has no mapping of that clock.
+    fn served(&self, stamp_ns: i64, monotonic: bool) -> Option<i64> {
+        let state = *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mapping = if monotonic { state.monotonic } else { state.realtime };
+        mapping.map(|mapping| mapping.served(stamp_ns))
+    }
+
     /// Tells the interleaved table when a reply left, served ns.
     fn sent(&self, key: u64, tx_ns: i64) {
         self.tables.interleaved.sent(key, tx_ns);
