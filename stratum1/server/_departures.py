@@ -50,6 +50,11 @@ class Departures:
         self._next = self._next + 1 & 0xFFFFFFFF
 
     @property
+    def measured(self) -> bool:
+        """Whether enough stamps came to know the send delay well."""
+        return len(self._delays) == _REMEMBERED
+
+    @property
     def awaited(self) -> bool:
         """Whether a stamp may still come."""
         return bool(self._awaited)

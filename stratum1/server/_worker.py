@@ -28,7 +28,7 @@ __all__ = ["Entropy", "PythonWorker"]
 
 _PAUSE_AFTER_ERROR = 0.05
 _POOL = 4096
-_MEASURE_EVERY = 64  # batches; a reply that is stamped only to know the send delay costs another call
+_MEASURE_EVERY = 32  # datagrams that come alone; a reply that is stamped only to know the send delay costs another call
 
 
 class Entropy:
@@ -172,7 +172,7 @@ class PythonWorker:
         if count > 1:
             return (delay or 0) + (count - 1) * self._each, self._each_sent - self._each, False
         self._rounds += 1
-        return delay or 0, 0, delay is None or not self._rounds % _MEASURE_EVERY
+        return delay or 0, 0, not self._departures.measured or not self._rounds % _MEASURE_EVERY
 
     def _send(self, count: int, began: int) -> None:
         judged = time.clock_gettime_ns(time.CLOCK_REALTIME) if count > 1 else 0
