@@ -31,6 +31,7 @@ def listener_status(report: ListenerReport, counters: Counters, state: TimeState
         rate_limited=counters.rate_limited,
         response_send_errors=counters.response_send_errors,
         receive_errors=counters.receive_errors,
+        receive_drops=counters.receive_drops,
         nts_received=counters.nts_received,
         nts_accepted=counters.nts_accepted,
         nts_denied=counters.nts_denied,

@@ -145,6 +145,8 @@ def _server_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
 def _packets(listener: dict[str, Any]) -> str:
     names = ("received", "answered", "denied", "ignored", "rate_limited")
     counts = ", ".join(f"{count(listener[name])} {name.replace('_', ' ')}" for name in names)
+    plane = listener["plane"]
+    counts += f"; {listener['data_plane']} data plane" + (f" ({plane['reason']})" if plane["reason"] else "")
     if listener["smear"] == "none":
         return counts
     return f"{counts}; smears leap seconds ({listener['smear']}): shows UTC {signed_time(listener['smear_offset'])}"

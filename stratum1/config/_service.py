@@ -99,10 +99,10 @@ class ServiceConfig(Model):
         None, description='symmetric keys shared with clients: a file as "ntp.keys" of NTP and NTPsec or "chrony.keys" is written'
     )
     interleaved_clients: Count = Field(
-        65_536,
+        131_072,
         ge=0,
         le=4_194_304,
-        description="clients in interleaved mode (RFC 9769) that are remembered at a time, 16 octets each; 0 switches that mode off",
+        description="clients in interleaved mode (RFC 9769) remembered at a time, 16 octets each; 0 switches that mode off",
     )
     ntpv5: Flag = Field(False, description="answer NTP version 5 as draft-ietf-ntp-ntpv5-09 has it; the draft is not finished")
 

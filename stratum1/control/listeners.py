@@ -46,8 +46,8 @@ class ListenerStatus:
     ones in interleaved mode; error: why it can't listen, empty when it does; versions: requests by NTP version; reasons: packets by
     the reason of what was done with them; responses: by what was done; protections: by how they were protected ("none", "mac",
     "nts"); receive_stamps, transmit_stamps: by who took them ("hardware", "kernel", "daemon"); transmit stamps of the first two kinds
-    are those taken for interleaved clients. smear: "none", "linear" or "cosine"; smear_offset: what the time shown there is ahead
-    of UTC now, seconds.
+    are those taken for interleaved clients. receive_drops: packets that the kernel dropped because the socket was full. smear: "none",
+    "linear" or "cosine"; smear_offset: what the time shown there is ahead of UTC now, seconds.
     """
 
     listen_address: str
@@ -61,6 +61,7 @@ class ListenerStatus:
     rate_limited: int = 0
     response_send_errors: int = 0
     receive_errors: int = 0
+    receive_drops: int = 0
     nts_received: int = 0
     nts_accepted: int = 0
     nts_denied: int = 0
@@ -91,6 +92,7 @@ class ServerStatus:
     rate_limited: int
     response_send_errors: int
     receive_errors: int
+    receive_drops: int
     nts_received: int
     nts_accepted: int
     nts_denied: int

@@ -14,6 +14,7 @@ __all__ = ["listener_families"]
 _COUNTERS: tuple[tuple[str, str, Callable[[ListenerStatus], int]], ...] = (
     ("answered_packets", "Replies sent, of any kind", lambda each: each.answered),
     ("interleaved_packets", "Replies in interleaved mode (RFC 9769)", lambda each: each.interleaved),
+    ("receive_drops", "Packets that the kernel dropped because the listener's sockets were full", lambda each: each.receive_drops),
     ("receive_errors", "Failed reads of the listener's sockets", lambda each: each.receive_errors),
 )
 _SPLIT: tuple[tuple[str, str, str, Callable[[ListenerStatus], Mapping[str, int]]], ...] = (

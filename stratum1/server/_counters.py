@@ -21,7 +21,7 @@ class Counters:
     records: how often each (version, reason, response, protection) was seen; the sums below derive from it. receive_errors: failed
     reads of the socket. daemon_receive_stamps: packets that came without a kernel stamp and were stamped by us;
     hardware_receive_stamps: stamped by the network card. kernel_transmit_stamps, hardware_transmit_stamps: stamps of replies, taken
-    for clients in interleaved mode.
+    for clients in interleaved mode. receive_drops: packets that the kernel dropped because the socket was full; they are in no record.
     """
 
     records: Mapping[Record, int] = field(default_factory=dict)
@@ -31,6 +31,7 @@ class Counters:
     hardware_receive_stamps: int = 0
     kernel_transmit_stamps: int = 0
     hardware_transmit_stamps: int = 0
+    receive_drops: int = 0
 
     @property
     def received(self) -> int:
@@ -173,8 +174,8 @@ class Tally:
                 self._by_identity[id(record)] = cell  # the cell keeps the record, so no other can get its identity
         cell.count += 1
 
-    def snapshot(self, transmit_stamps: int = 0) -> Counters:
-        """The counts as they stand."""
+    def snapshot(self, transmit_stamps: int = 0, receive_drops: int = 0) -> Counters:
+        """The counts as they stand, with those that others keep."""
         records = {cell.record: cell.count for cell in list(self._cells.values())}
         for first, count in enumerate(self.plain.copy()):
             if count:
@@ -186,6 +187,7 @@ class Tally:
             self.receive_errors,
             self.daemon_receive_stamps,
             kernel_transmit_stamps=transmit_stamps,
+            receive_drops=receive_drops,
         )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -23,6 +24,7 @@ __all__ = [
     "apart",
     "open_socket",
     "parse_listen",
+    "receive_drops",
     "udp_port_owner",
 ]
 
@@ -35,6 +37,7 @@ SOF_TIMESTAMPING_RX_SOFTWARE, _SOFTWARE, _OPT_ID and _OPT_TSONLY (linux/net_tsta
 """
 IP_PKTINFO = 8
 """linux/in.h; Python 3.11 has no name for it."""
+_SO_MEMINFO, _MEMINFO_DROPS = 55, 8  # asm-generic/socket.h, linux/sock_diag.h: place among 32-bit numbers
 _RECEIVE_BUFFER = 1 << 20  # a burst of some thousand requests; the kernel cuts it to net.core.rmem_max
 
 
@@ -114,6 +117,15 @@ def open_socket(listen: ListenAddress) -> socket.socket:
         opened.close()
         raise ListenError(_explain(listen, error)) from error
     return opened
+
+
+def receive_drops(opened: socket.socket, before: int) -> int:
+    """Datagrams that the kernel dropped because the socket was full; `before` where it does not tell, as once it is closed."""
+    try:
+        told = opened.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_MEMINFO_DROPS + 1))
+    except OSError:
+        return before
+    return int.from_bytes(told[4 * _MEMINFO_DROPS :], sys.byteorder) if len(told) > 4 * _MEMINFO_DROPS else before
 
 
 def apart(listeners: Sequence[ListenAddress]) -> tuple[ListenAddress, ...]:

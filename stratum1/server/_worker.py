@@ -18,7 +18,7 @@ from stratum1.timescale import UtcNs
 from ._counters import Counters, Tally
 from ._datagrams import Datagrams
 from ._departures import Departures
-from ._listen import ListenAddress
+from ._listen import ListenAddress, receive_drops
 from ._reasons import Sender
 from ._tables import Tables
 from .reply import Responder
@@ -70,7 +70,7 @@ class PythonWorker:
         self._entropy = Entropy()
         self._tally = Tally()
         self._stopping = threading.Event()
-        self._rounds = 0
+        self._rounds = self._drops = 0
         self._each = self._each_sent = 0  # ns that a datagram of a batch takes to be judged and to be sent
         self._thread = threading.Thread(target=self._run, name=f"ntp {listen}", daemon=True)
         self.configure(listen, service, tables, state)
@@ -114,7 +114,8 @@ class PythonWorker:
 
     def counters(self) -> Counters:
         """What it has counted so far."""
-        return self._tally.snapshot(self._departures.stamps)
+        self._drops = receive_drops(self._socket, self._drops)
+        return self._tally.snapshot(self._departures.stamps, self._drops)
 
     def _run(self) -> None:
         departures = self._departures

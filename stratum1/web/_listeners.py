@@ -39,7 +39,7 @@ def _counts(each: ListenerStatus, rate: float | None) -> list[str]:
         each.denied,
         each.ignored,
         each.rate_limited,
-        each.response_send_errors,
+        each.response_send_errors + each.receive_errors + each.receive_drops,
         each.nts_received,
         each.protections.get("mac", 0),
     )

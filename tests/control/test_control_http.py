@@ -19,6 +19,7 @@ from stratum1.cli.client import ControlClient, ControlError
 from stratum1.config import ConfigError
 from stratum1.control import RecentSeries, status_json
 from stratum1.control.http import ActionRefusedError, Actions, ControlServer, EventStream, make_control_app
+from stratum1.control.http._server import _client
 from stratum1.web import make_app
 
 
@@ -173,6 +174,49 @@ def test_connections_are_bounded() -> None:
             each.close()
         time.sleep(0.2)
         assert request(port, "/")[0].status == 200
+
+
+def test_one_client_can_not_keep_the_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratum1.control.http._server._client", lambda transport: transport.get_extra_info("peername")[0])
+    port = free_port()
+    with serving(lambda: make_app(FakeSource(make_status()), RecentSeries()), f"127.0.0.1:{port}", per_client=3):
+        held = [socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) for _ in range(3)]
+        time.sleep(0.2)
+        with socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) as extra:
+            extra.settimeout(5)
+            assert _closed(extra)
+        assert request(port, "/")[0].status == 200
+        held.pop().close()
+        time.sleep(0.2)
+        with socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) as again:
+            again.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            again.settimeout(5)
+            assert again.recv(100).startswith(b"HTTP/1.0 200")
+        for each in held:
+            each.close()
+
+
+@pytest.mark.parametrize(
+    ("peer", "client"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (("::ffff:192.0.2.7", 1, 0, 0), "192.0.2.7"),
+        (("2001:db8:0:1::7", 1, 0, 0), "2001:db8:0:1::/64"),
+        (("fe80::7%eth0", 1, 0, 2), "fe80::/64"),
+        (("127.0.0.1", 1), ""),
+        (("::1", 1, 0, 0), ""),
+        (("::ffff:127.0.0.1", 1, 0, 0), ""),
+        ("/run/peer.sock", ""),
+        (None, ""),
+    ],
+)
+def test_whose_a_connection_is(peer: object, client: str) -> None:
+    class Transport(asyncio.BaseTransport):
+        def get_extra_info(self, name: str, default: object = None) -> object:
+            return {"peername": peer}.get(name, default)
+
+    assert _client(Transport()) == client
+    assert _client(None) == ""
 
 
 def test_a_stale_socket_is_replaced_and_a_living_one_is_not(tmp_path: Path) -> None:

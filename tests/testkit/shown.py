@@ -69,6 +69,7 @@ _LISTENER = ListenerStatus(
     ignored=467,
     rate_limited=90,
     response_send_errors=2,
+    receive_drops=5,
     nts_received=17,
     nts_accepted=15,
     nts_denied=1,

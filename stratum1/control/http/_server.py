@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from aiohttp import web
@@ -21,15 +22,54 @@ class _Refusal(asyncio.Protocol):
         transport.abort()
 
 
+class _Door(asyncio.Protocol):
+    """Lets a connection in unless its address has too many already; then aiohttp has it."""
+
+    def __init__(self, server: web.Server, limit: int) -> None:
+        self._server = server
+        self._limit = limit
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        client = _client(transport)
+        if client and sum(_client(each.transport) == client for each in self._server.connections) >= self._limit:
+            transport.abort()
+            return
+        handler = self._server()
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+
+
+def _client(transport: asyncio.BaseTransport | None) -> str:
+    """Whose a connection is: an address, of IPv6 its /64; empty where it is not limited: this very host (a proxy), a Unix socket."""
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    if not isinstance(peer, tuple):
+        return ""
+    address = ip_address(peer[0].partition("%")[0])
+    if address.version == 6:
+        address = address.ipv4_mapped or address
+    if address.is_loopback:
+        return ""
+    return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))
+
+
 class ControlServer:
     """Serves an application on a path ("/run/stratum1/control.sock") or on "host:port".
 
     An address that can't be had is no reason not to serve time: it is reported through `report(kind, text)`, kept in `error`,
-    and tried again every `retry` seconds. At most `connections` at once.
+    and tried again every `retry` seconds. At most `connections` at once, and `per_client` of them from one address (IPv6: one /64), so
+    that one client can't keep all others out.
     """
 
     def __init__(
-        self, app: web.Application, address: str, report: Callable[[str, str], None], *, retry: float = 30.0, connections: int = 128
+        self,
+        app: web.Application,
+        address: str,
+        report: Callable[[str, str], None],
+        *,
+        retry: float = 30.0,
+        connections: int = 128,
+        per_client: int = 32,
     ) -> None:
         self._app = app
         self._address = address
@@ -37,6 +77,7 @@ class ControlServer:
         self._report = report
         self._retry = retry
         self._connections = connections
+        self._per_client = per_client
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._inode = 0
@@ -109,8 +150,7 @@ class ControlServer:
         server = self._runner.server if self._runner is not None else None
         if server is None or len(server.connections) >= self._connections:
             return _Refusal()
-        handler: asyncio.Protocol = server()
-        return handler
+        return _Door(server, self._per_client)
 
 
 async def _stop_accepting(server: asyncio.Server) -> None:
