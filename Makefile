@@ -8,8 +8,9 @@ CACHE := .cache
 NATIVE := $(wildcard stratum1/dataplane/Cargo.* stratum1/dataplane/src/*.rs stratum1/dataplane/xdp/*.[ch])
 # command:Debian package
 TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 nsenter:util-linux systemd-analyze:systemd chromium:chromium
+BENCH_TOOLS := mmdebstrap:mmdebstrap unshare:util-linux nsenter:util-linux taskset:util-linux ip:iproute2 tc:iproute2
 
-.PHONY: help run native test test-first test-floor test-long lint docs bench bench-timing bench-kernel lock clean
+.PHONY: help run native test test-first test-floor test-long lint docs bench bench-cost bench-timing bench-kernel lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,7 +44,12 @@ docs: $(CACHE)/docs.stamp ## the book, built into site/ with warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(CACHE)/docs-venv/bin/python -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
-bench: $(CACHE)/test.stamp ## what the server costs (tests/bench)
+bench: $(CACHE)/test.stamp ## what the server bears, beside chrony, ntpd-rs, NTPsec and OpenNTPD (root; ARGS="--only chrony native" for less)
+	@tools/need.sh $(BENCH_TOOLS)
+	@mkdir -p $(CACHE)
+	flock --exclusive --verbose $(CACHE)/long.lock $(BIN)/python tests/bench/throughput.py $(ARGS)
+
+bench-cost: $(CACHE)/test.stamp ## what the daemon costs when idle, and one request on loopback
 	@set -e; for script in tests/bench/cost.py tests/bench/server_cost.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 bench-timing: $(CACHE)/test.stamp ## how well the clock is kept: the scenarios, other noise, mishaps; peers beside them (ARGS="S1 S2" for less)

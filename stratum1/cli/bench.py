@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Address
@@ -17,6 +18,7 @@ from stratum1.dataplane import MISSING, native
 from stratum1.sources.protocol import parse_target
 
 from .bench_load import Load, figures, highest, served_time, watched
+from .bench_nts import authentic, establish, ready_requests
 from .bench_target import BenchTarget, frame_addresses, refusal, resolve
 
 __all__ = ["bench"]
@@ -31,6 +33,7 @@ class Mode(StrEnum):
 
     PLAIN = "plain"
     INTERLEAVED = "interleaved"
+    NTS = "nts"
     KE = "ke"
 
 
@@ -59,7 +62,8 @@ def bench(
         int, typer.Option(min=1, max=64, metavar="N", help="Expect answers to every Nth request only: others are dropped on their way.")
     ] = 1,
     aead: Annotated[int, typer.Option(help="AEAD of NTS: 15, 16, 17 or 30.")] = 15,
-    name: Annotated[str, typer.Option(help="Name asked for in the TLS handshake of ke; the certificate is not checked.")] = "localhost",
+    ke_port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="TCP port of key establishment.")] = _KE_PORT,
+    name: Annotated[str, typer.Option(help="Name asked for in TLS; the certificate is not checked.")] = "localhost",
     own: Annotated[bool, typer.Option("--i-own-this-server", help="Send load to any address: you answer for it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; seconds as numbers.")] = False,
 ) -> None:
@@ -71,17 +75,21 @@ def bench(
     crate = native()
     if crate is None:
         _refuse(f"bench needs the native data plane: {MISSING}")
-    server = _target(target, _KE_PORT if mode is Mode.KE else None, own)
+    server = _target(target, own)
+    keys_at = BenchTarget(server.host, ke_port)
     load = _load(server, mode, clients, sample, (interface, clients_from))
-    run = _Run(crate, server, seconds, quiet=as_json)
+    run = _Run(crate, keys_at if mode is Mode.KE else server, seconds, quiet=as_json)
     with run.errors():
         if served:
             found = run.served_time(rate, mode is Mode.INTERLEAVED)
         elif mode is Mode.KE:
             found = run.handshakes(math.inf if saturate else rate, min(clients, 256), name, aead)
+        elif mode is Mode.NTS:
+            found = run.authenticated(load, None if saturate else rate, (keys_at, name, aead))
         else:
             found = run.requests(load, None if saturate else rate)
-    found = {"target": str(server), "mode": mode.value, "clients": clients, "sample": sample, **found}
+    found.pop("kept", None)
+    found = {"target": str(keys_at if mode is Mode.KE else server), "mode": mode.value, "clients": clients, "sample": sample, **found}
     typer.echo(json.dumps(found) if as_json else _text(found))
     if not (found.get("answered") or found.get("done") or found.get("exchanges")):
         raise typer.Exit(1)
@@ -92,14 +100,11 @@ def _refuse(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def _target(text: str, port: int | None, own: bool) -> BenchTarget:
+def _target(text: str, own: bool) -> BenchTarget:
     try:
-        named = parse_target(text)
-        server = resolve(named)
+        server = resolve(parse_target(text))
     except ValueError as error:
         _refuse(str(error))
-    if port is not None and not text.strip().endswith(f":{named.port}"):
-        server = BenchTarget(server.host, port)
     why = "" if own else refusal(server.host)
     if why:
         _refuse(f"{server} is refused: {why}. --i-own-this-server says that you may")
@@ -150,6 +155,13 @@ class _Run:
         """At a rate, or (None) at the highest."""
         return highest(partial(self._at, load), self._seconds) if rate is None else self._at(load, rate, self._seconds)
 
+    def authenticated(self, load: Load, rate: float | None, keys_from: tuple[BenchTarget, str, int]) -> dict[str, Any]:
+        """The same with NTS. authentic: of `checked` answers, how many were authenticated and brought a cookie."""
+        keys = establish(self._crate, *keys_from)
+        requests = ready_requests(keys, load.open)
+        found = self.requests(replace(load, mode="ready", ready=requests), rate)
+        return {**found, "aead": keys.aead.value, "checked": len(found["kept"]), "authentic": authentic(keys, requests, found["kept"])}
+
     def _at(self, load: Load, rate: float, seconds: float) -> dict[str, Any]:
         plan = load.plan(rate, seconds)
         found = self._watched(f"{rate:,.0f}/s", rate * seconds, lambda watch: self._crate.load_requests(watch, *self._address, plan))
@@ -193,7 +205,10 @@ def _request_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if found["loss"] is not None:
         yield "answered", f"{found['answered']:,} of {found['expected']:,}: {found['answered_per_second']:,.0f}/s"
         yield "lost", f"{found['lost']:,}, {found['loss']:.3%}"
-    yield "interleaved", f"{found['interleaved']:,}"
+    if found["mode"] == Mode.INTERLEAVED:
+        yield "interleaved", f"{found['interleaved']:,}; {found['interleaved_clients']:,} clients at the end"
+    if "aead" in found:
+        yield "NTS", f"AEAD {found['aead']}; {found['authentic']} of {found['checked']} answers looked at are authentic"
     if found["unsynchronised"] or found["kisses"]:
         kisses = ", ".join(f"{count:,} {code}" for code, count in found["kisses"].items())
         yield "not time", f"{found['unsynchronised']:,} unsynchronised" + (f", kisses: {kisses}" if kisses else "")

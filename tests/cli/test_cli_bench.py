@@ -143,7 +143,7 @@ def test_nobody_there_is_status_1() -> None:
         port = probe.getsockname()[1]
     told = run(f"127.0.0.1:{port}", "--seconds", 0.1, status=1)
     assert (told["answered"], told["latency"]["p50"]) == (0, None)
-    told = run(f"127.0.0.1:{port}", "--mode", "ke", "--seconds", 0.1, "--rate", 100, status=1)
+    told = run("127.0.0.1", "--ke-port", port, "--mode", "ke", "--seconds", 0.1, "--rate", 100, status=1)
     assert told["failed"] == {"connection refused": 10}
 
 

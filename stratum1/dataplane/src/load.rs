@@ -120,13 +120,12 @@ impl Run<'_> {
             let now = self.now();
             let due = ((now as f64 / apart) as u64 + 1).min(total);
             let late = now - (self.turn as f64 * apart) as i64;
-            if due > self.turn && late > OLDEST_BACKLOG {
-                let given_up = due - self.turn - 1;
-                self.course.skipped += given_up;
-                self.turn += given_up;
-            } else if due > self.turn {
+            let (given_up, count) = step(due.saturating_sub(self.turn), late);
+            self.course.skipped += given_up;
+            self.turn += given_up;
+            if count > 0 {
                 self.course.latest = self.course.latest.max(late);
-                self.send((due - self.turn).min(BATCH as u64) as usize, apart)?;
+                self.send(count, apart)?;
             }
             if self.receive()? == 0 && due <= self.turn {
                 self.rest((self.turn as f64 * apart) as i64 - self.now());
@@ -208,6 +207,11 @@ impl Run<'_> {
     }
 }
 
+/// Of the requests that are due, the first of them `late` ns ago: how many are given up, else how many are sent now.
+fn step(due: u64, late: i64) -> (u64, usize) {
+    if due > 0 && late > OLDEST_BACKLOG { (due, 0) } else { (0, due.min(BATCH as u64) as usize) }
+}
+
 /// Nobody listens there (ICMP told so): that is no reason to stop, the requests are lost. Everything else is.
 fn refused(some: bool, error: Error) -> Result<usize> {
     match error.raw_os_error() {
@@ -263,6 +267,13 @@ mod tests {
         for length in 0..HEADERS {
             assert!(datagram_from(&frame[..length], ends.0).is_none());
         }
+    }
+
+    #[test]
+    fn what_is_due_is_sent_or_given_up_and_never_stands_still() {
+        assert_eq!((step(0, 0), step(0, OLDEST_BACKLOG * 2)), ((0, 0), (0, 0)));
+        assert_eq!((step(1, OLDEST_BACKLOG + 1), step(9, OLDEST_BACKLOG + 1)), ((1, 0), (9, 0)));
+        assert_eq!((step(1, OLDEST_BACKLOG), step(1000, 0)), ((0, 1), (0, BATCH)));
     }
 
     #[test]

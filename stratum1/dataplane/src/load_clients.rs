@@ -12,6 +12,7 @@ pub const HEADER: usize = 48;
 pub const LONGEST: usize = 1024;
 /// Clients at most: their numbers have 24 bits, but addresses and ports are found for fewer.
 pub const MOST_CLIENTS: usize = 1 << 16;
+const MOST_KEPT: usize = 32;
 const TRANSMIT_MARK: u64 = 0x5a;
 const RECEIVE_MARK: u64 = 0xb1;
 
@@ -34,6 +35,8 @@ struct Client {
     receive: u64,
     /// The server's receive timestamp in its last reply: what an interleaved client sends as origin.
     served: u64,
+    /// Whether the last answer was in interleaved mode.
+    interleaved: bool,
 }
 
 /// What was seen. `expected`: of `sent`, those whose answers are looked for (see `Clients::new`, sample).
@@ -53,6 +56,8 @@ pub struct Counts {
     pub kisses: Vec<([u8; 4], u64)>,
     /// Of them: in interleaved mode.
     pub interleaved: u64,
+    /// The first answers to ready-made requests, with the client's number, for whoever has the keys to look at.
+    pub kept: Vec<(usize, Vec<u8>)>,
     /// Packets that answer nothing: late, twice, or not of an NTP server.
     pub strays: u64,
     /// From the instant a request was due to the kernel's stamp of its answer, ns.
@@ -105,6 +110,11 @@ impl Clients {
     /// Never.
     pub fn is_empty(&self) -> bool {
         false
+    }
+
+    /// How many clients had their last answer in interleaved mode.
+    pub fn interleaved(&self) -> u64 {
+        self.clients.iter().map(|client| u64::from(client.interleaved)).sum()
     }
 
     /// Write the next request, which is due at `due` (ns, not 0), into `out` (LONGEST octets); its client and its length.
@@ -173,9 +183,13 @@ impl Clients {
         self.counts.latency.add(at.saturating_sub(client.awaiting).max(0) as u64);
         client.awaiting = 0;
         client.served = word(packet, 32);
+        client.interleaved = interleaved;
         self.counts.answered += 1;
         self.counts.interleaved += u64::from(interleaved);
         self.judge(packet);
+        if matches!(self.asking, Asking::Ready(_)) && self.counts.kept.len() < MOST_KEPT {
+            self.counts.kept.push((number, packet.to_vec()));
+        }
         Some(())
     }
 
@@ -251,7 +265,7 @@ mod tests {
         clients.request(2000, &mut out);
         assert_eq!((word(&out, 24), word(&out, 32) != word(&out, 40)), (7, true));
         clients.reply(&answer(&out, true), 2500);
-        assert_eq!((clients.counts.answered, clients.counts.interleaved), (2, 1));
+        assert_eq!((clients.counts.answered, clients.counts.interleaved, clients.interleaved()), (2, 1, 1));
         clients.request(3000, &mut out);
         clients.request(4000, &mut out); // the one before was lost
         assert_eq!(word(&out, 24), 0);

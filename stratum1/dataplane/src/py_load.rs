@@ -77,7 +77,11 @@ fn load_requests<'py>(py: Python<'py>, watch: &LoadWatch, host: IpAddr, port: u1
     let mut clients = Clients::new(asking, plan.open, plan.sample).map_err(PyValueError::new_err)?;
     let (route, socket) = way(host, port, plan.sources.map(|(first, count)| (Ipv4Addr::from_bits(first), count)), plan.frames)?;
     let (clients, course) = py.detach(|| run(&mut clients, &socket, &route, &pace, &watch.inner).map(|course| (clients, course)))?;
-    told(py, &clients.counts, &course)
+    let dict = told(py, &clients.counts, &course)?;
+    dict.set_item("interleaved_clients", clients.interleaved())?;
+    let kept = clients.counts.kept.iter().map(|(number, reply)| (*number, PyBytes::new(py, reply)));
+    dict.set_item("kept", kept.collect::<Vec<_>>())?;
+    Ok(dict)
 }
 
 fn pace(rate: f64, seconds: f64, drain: f64) -> PyResult<Pace> {

@@ -1,0 +1,101 @@
+"""Two network namespaces joined by a veth pair, for a server and the load generator; and what is dropped between them.
+
+At saturation most answers are dropped where they leave the server (a classifier at the egress hook of its end, which costs a
+jump or two), the same for every server: taking them in would cost the server's core more than its own work, since a veth's far end
+runs on the core that sends. Only those to every 64th client port pass, and are looked at. Answers of an XDP program do not pass that hook;
+they are dropped by the same classifier where they arrive.
+"""
+
+import array
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "interop"))
+from output_peers import Namespace
+from sntp_peers import tool
+
+__all__ = ["CLIENTS", "GENERATOR", "GENERATOR_END", "SAMPLE", "SERVER", "SERVER_END", "Cable"]
+
+SERVER, GENERATOR, CLIENTS = "10.98.0.1", "10.98.0.2", "10.99.0.0"
+SERVER_END, GENERATOR_END = "vs0", "vg0"
+SAMPLE = 64
+_ETHTOOL, _SET_GRO = 0x8946, 0x2C  # SIOCETHTOOL, ETHTOOL_SGRO
+# classic BPF: IPv4 and UDP and source port 123 and client port not a multiple of 64: 2 (TC_ACT_SHOT), else 0 (TC_ACT_OK)
+_DROP = "11,40 0 0 12,21 0 7 2048,48 0 0 23,21 0 5 17,40 0 0 34,21 0 3 123,40 0 0 36,84 0 0 63,21 0 1 0,6 0 0 0,6 0 0 2"
+
+
+class Cable:
+    """The namespaces. Needs root."""
+
+    def __init__(self) -> None:
+        self.server = Namespace()
+        self.generator = Namespace(self.server)
+        self.server.ip(f"link add {SERVER_END} type veth peer name {GENERATOR_END} netns {self.generator.pid}")
+        for place, name, own in ((self.server, SERVER_END, SERVER), (self.generator, GENERATOR_END, GENERATOR)):
+            place.ip(f"addr add {own}/24 dev {name}")
+            place.ip(f"link set dev {name} up")
+        self.server.ip(f"route add {CLIENTS}/16 via {GENERATOR}")
+        for place, name, other in ((self.server, SERVER_END, GENERATOR_END), (self.generator, GENERATOR_END, SERVER_END)):
+            self._run(place, "tc", "qdisc", "add", "dev", name, "clsact")
+            mac = self._mac(self.generator if other == GENERATOR_END else self.server, other)
+            place.ip(f"neigh replace {GENERATOR if other == GENERATOR_END else SERVER} lladdr {mac} nud permanent dev {name}")
+        # XDP answers from one end of a veth pair only arrive where the other one takes its packets by NAPI, which GRO switches on
+        self.set_gro(self.generator, GENERATOR_END, on=True)
+
+    def drop_answers(self, wanted: bool) -> None:
+        """Whether only the answers to every 64th client port (SAMPLE) pass."""
+        for place, name, hook in ((self.server, SERVER_END, "egress"), (self.generator, GENERATOR_END, "ingress")):
+            self._run(place, "tc", "filter", "del", "dev", name, hook)
+            if wanted:
+                self._run(place, "tc", "filter", "add", "dev", name, hook, "prio", "1", "bpf", "da", "bytecode", _DROP)
+
+    def set_gro(self, place: Namespace, name: str, *, on: bool) -> None:
+        """Generic receive offload, which makes a veth end take packets by NAPI."""
+        code = f"import bench.cable; bench.cable.switch_gro({name!r}, {on})"
+        subprocess.run(place.command([sys.executable, "-c", code]), check=True, timeout=20, cwd=Path(__file__).parent.parent)
+
+    def set_threaded(self, place: Namespace, name: str, core: int | None) -> None:
+        """Let a kernel thread on this core take the packets of an end (None: softirqs again, where the sender runs)."""
+        switch = f"mount -t sysfs none /mnt && echo {int(core is not None)} > /mnt/class/net/{name}/threaded"
+        subprocess.run(place.command([tool("unshare"), "--mount", "sh", "-c", switch]), check=True, timeout=10)
+        for entry in Path("/proc").glob("[0-9]*/comm"):
+            try:
+                if core is not None and entry.read_text().startswith(f"napi/{name}-"):
+                    os.sched_setaffinity(int(entry.parent.name), {core})
+            except OSError:
+                continue  # gone meanwhile
+
+    def close(self) -> None:
+        """Both namespaces end, and the cable with them."""
+        self.server.close()
+        self.generator.close()
+
+    @staticmethod
+    def _run(place: Namespace, program: str, *arguments: str) -> None:
+        subprocess.run(place.command([tool(program), *arguments]), check=True, timeout=10, stderr=subprocess.DEVNULL)
+
+    @staticmethod
+    def _mac(place: Namespace, name: str) -> str:
+        ran = subprocess.run(
+            place.command([tool("ip"), "-br", "link", "show", name]), capture_output=True, text=True, check=True, timeout=10
+        )
+        return ran.stdout.split()[2]
+
+
+def switch_gro(name: str, on: bool) -> None:
+    """Generic receive offload of an interface of this namespace (ethtool(8) need not be there)."""
+    value = array.array("I", [_SET_GRO, int(on)])
+    request = struct.pack("16sP", name.encode(), value.buffer_info()[0]) + bytes(16)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _ETHTOOL, request)
+
+
+def pinned(core: int, argv: Sequence[str]) -> list[str]:
+    """The command line that runs argv on one core, before almost everything else that wants it."""
+    return [tool("nice"), "-n", "-19", tool("taskset"), "--cpu-list", str(core), *argv]
