@@ -8,11 +8,13 @@ from pathlib import Path
 from .config import Config, RateLimitConfig, ServerConfig
 from .nts.keyring import KeyRing
 from .server import (
+    REFERENCE_ID_LENGTH,
     Counters,
     ListenAddress,
     ListenerReport,
     Server,
     StateCell,
+    reference_filter,
 )
 from .server.keyfile import KeyFileError, parse_keys
 from .server.service import AccessAction, AccessRule, ListenerSettings, RateLimit, ServiceSettings, SymmetricKey
@@ -34,6 +36,7 @@ class Serving:
         """note: told whether it needs a person, and the sentence."""
         self._note = note
         self._seed = secrets.randbits(64)
+        self._reference_ids = reference_filter([secrets.token_bytes(REFERENCE_ID_LENGTH)])
         self._ring: KeyRing | None = None
         self._keys: Mapping[int, SymmetricKey] = {}
         self._config = config
@@ -103,6 +106,7 @@ class Serving:
             ntpv5=config.service.ntpv5,
             nts=self._ring,
             hash_seed=self._seed,
+            reference_ids=self._reference_ids,
         )
 
     def _read_keys(self, config: Config) -> None:

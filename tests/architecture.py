@@ -164,7 +164,7 @@ _PURE_MODULES = {
         "stratum1.server." + name
         for name in (
             *("_access", "_judge", "_mac", "_nts", "_reasons", "_rules", "_shown", "_smear", "_stamps", "_state_words", "_tables"),
-            *("_v5", "_v5_fields", "_xdp_words", "keyfile", "reply", "service"),
+            *("_reference_ids", "_v5", "_v5_fields", "_xdp_words", "keyfile", "reply", "service"),
         )
     ),
     *("stratum1.xdp." + name for name in ("_layout", "_object")),

@@ -6,6 +6,7 @@ from ._listen import DataPlane, ListenAddress, ListenError, apart, open_socket, 
 from ._plane import Maker, Plane, PlaneError, PlaneReport, StampKind, TableUse
 from ._planes import plane_missing, plane_outlook
 from ._python_plane import PythonPlane
+from ._reference_ids import REFERENCE_ID_LENGTH, reference_filter
 from ._server import ListenerReport, Server
 from ._smear import Smear, smear_ns
 from ._worker import PythonWorker
@@ -26,6 +27,7 @@ from .reply import (
 __all__ = [
     "MAX_HOLD_NS",
     "MAX_REQUEST",
+    "REFERENCE_ID_LENGTH",
     "Counters",
     "DataPlane",
     "Entropy",
@@ -57,6 +59,7 @@ __all__ = [
     "parse_listen",
     "plane_missing",
     "plane_outlook",
+    "reference_filter",
     "smear_ns",
     "udp_port_owner",
 ]

@@ -204,3 +204,11 @@ def test_a_plane_that_can_not_be_had_is_an_alarm_when_it_was_asked_for_by_name(t
         made.stop()
     assert told[:1] == [f"! {sentence}" for sentence in sentences]
     assert f'127.0.0.1:{port_of(asked)}: data-plane = "xdp" can\'t be had' in sentences[0]
+
+
+def test_the_server_has_a_reference_id_of_its_own(serving: Serving) -> None:
+    """By it a version 5 client finds out that it would be steered by itself; a reload keeps it."""
+    own = serving.settings.reference_ids
+    assert 1 <= sum(octet.bit_count() for octet in own) <= 10
+    serving.use_ring(None)
+    assert serving.settings.reference_ids == own
