@@ -20,6 +20,7 @@ __all__ = [
     "attach_xdp",
     "create_map",
     "delete",
+    "detach_link",
     "link_interface",
     "load_program",
     "lookup",
@@ -30,11 +31,10 @@ __all__ = [
     "pin",
     "run_program",
     "update",
-    "update_link",
 ]
 
 _MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _PROG_LOAD, _PIN, _GET = range(8)
-_TEST_RUN, _INFO, _LINK_CREATE, _LINK_UPDATE = 10, 15, 28, 29
+_TEST_RUN, _INFO, _LINK_CREATE, _LINK_DETACH = 10, 15, 28, 34
 _SYSCALL = {"x86_64": 321, "aarch64": 280}
 _PROG_TYPE_XDP, _ATTACH_XDP = 6, 37
 _LOG = 1 << 16
@@ -95,9 +95,9 @@ def attach_xdp(program: int, interface: int, flags: int) -> int:
     return _fd(_LINK_CREATE, struct.pack("=4I", program, interface, _ATTACH_XDP, flags))
 
 
-def update_link(link: int, program: int) -> None:
-    """Another program in the place of a link's, without a gap. Raises OSError."""
-    _call(_LINK_UPDATE, struct.pack("=3I", link, program, 0))
+def detach_link(link: int) -> None:
+    """Take the program out at once; a link that merely loses its last pin lets go some time later. Raises OSError."""
+    _call(_LINK_DETACH, struct.pack("=I", link))
 
 
 def link_interface(link: int) -> int:

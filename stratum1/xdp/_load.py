@@ -93,13 +93,28 @@ def attach(
 
 
 def detach(directory: Path = PINS) -> bool:
-    """Take the program out of all interfaces and forget its maps. Returns whether there was anything."""
-    if not directory.is_dir():
-        return False
-    for entry in directory.iterdir():
-        entry.unlink()
-    directory.rmdir()
+    """Take the program out of all interfaces and forget its maps. Returns whether there was anything. Raises XdpError."""
+    try:
+        if not directory.is_dir():
+            return False
+        for entry in directory.iterdir():
+            if entry.name.startswith(_LINK):
+                _let_go(entry)
+            entry.unlink()
+        directory.rmdir()
+    except OSError as error:
+        raise XdpError(f"{directory}: {error.strerror}") from error
     return True
+
+
+def _let_go(entry: Path) -> None:
+    link = _pinned(entry.parent, entry.name)
+    try:
+        _bpf.detach_link(link)
+    except OSError as error:
+        raise XdpError(f"{entry}: {error.strerror}") from error
+    finally:
+        os.close(link)
 
 
 def standing(directory: Path = PINS) -> list[Standing]:
