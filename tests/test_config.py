@@ -238,8 +238,26 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-_TABLES = st.sampled_from(["receiver", "clock", "source", "server", "nts-ke", "web", "control", "log", "zzz"])
-_KEYS = st.sampled_from(["baud", "pps", "listen", "mode", "address", "control", "holdover-limit", "socket", "level", "refid", "x_y"])
+_TABLES = st.sampled_from(["receiver", "clock", "source", "server", "service", "rate-limit", "nts-ke", "web", "control", "log", "zzz"])
+_KEYS = st.sampled_from(
+    [
+        "baud",
+        "pps",
+        "listen",
+        "mode",
+        "address",
+        "control",
+        "holdover-limit",
+        "socket",
+        "level",
+        "refid",
+        "x_y",
+        "keys",
+        "allow",
+        "burst",
+        "kod",
+    ]
+)
 
 
 @settings(deadline=None, max_examples=300)
@@ -256,10 +274,13 @@ def _reads_or_refuses(text: str, overrides: dict[str, object]) -> bool:
     return bool(tomllib.loads(render_toml(config)))
 
 
-def test_a_simulated_run_keeps_how_listeners_smear(tmp_path: Path) -> None:
-    below = parse_config('[[server]]\nlisten = "127.0.0.1:123"\nsmear = "cosine"\n', "x.toml")
+def test_a_simulated_run_keeps_all_of_a_listener_but_its_address(tmp_path: Path) -> None:
+    text = (
+        '[[server]]\nlisten = "127.0.0.1:123"\nsmear = "cosine"\ndata-plane = "python"\ndeny = ["192.0.2.0/24"]\nrequire-nts = ["::/0"]\n'
+    )
+    below = parse_config(text, "x.toml")
     config = parse_config("", "x.toml", simulation_overrides(tmp_path, below))
-    assert [(each.listen, each.smear) for each in config.server] == [("127.0.0.1:11123", "cosine")]
+    assert config.server == (below.server[0].model_copy(update={"listen": "127.0.0.1:11123"}),)
 
 
 @pytest.mark.parametrize("url", ["http://example.org/list", "ftp://example.org/list", "https://", "example.org", "https://a b/"])

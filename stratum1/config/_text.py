@@ -4,6 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -52,6 +53,12 @@ def _snake_case(data: Mapping[str, Any]) -> list[str]:
 def json_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of the file."""
     return Config.model_json_schema(by_alias=True)
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    """The schema, made once: a file with many mistakes asks for it often. Read only."""
+    return json_schema()
 
 
 def render_toml(config: Config) -> str:
@@ -169,7 +176,7 @@ def _known_keys(path: list[Any]) -> list[str]:
 
 def _schema_node(path: list[Any]) -> dict[str, Any]:
     """What the JSON schema says of a place in the file; empty for a place that it does not know."""
-    schema = json_schema()
+    schema = _schema()
     node: dict[str, Any] = schema
     for part in path:
         node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})

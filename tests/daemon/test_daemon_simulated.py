@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from testkit.daemon import Daemon, started
 
+from stratum1.sources import QueryError
+
 pytestmark = pytest.mark.timeout(150)
 
 
@@ -93,6 +95,29 @@ def test_reload_keeps_running_and_a_bad_file_changes_nothing(daemon: Daemon) -> 
     daemon.await_status(lambda status: any("clok" in event["text"] and "clock" in event["text"] for event in status["events"]), within=5)
     daemon.file.write_text(good)
     assert daemon.ask().measurement.stratum == 1
+
+
+def test_a_reload_puts_access_rules_in_force_and_names_what_waits_for_a_restart(daemon: Daemon) -> None:
+    good = daemon.file.read_text()
+
+    def reload(text: str, told: str) -> None:
+        daemon.file.write_text(text)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.await_status(lambda status: status["events"][-1]["text"] == told, within=5)
+
+    refusing = good.replace("[web]", 'deny = ["127.0.0.0/8"]\n[web]')
+    reload(refusing, "configuration read again: all of it is in force")
+    with pytest.raises(QueryError, match="DENY"):
+        daemon.ask()
+    reload(refusing.replace("[web]", 'smear = "linear"\n[web]'), "configuration read again; a restart is needed for [server]")
+    with pytest.raises(QueryError, match="DENY"):
+        daemon.ask()
+    reload(good, "configuration read again: all of it is in force")
+    assert daemon.ask().measurement.stratum == 1
+    listener = daemon.status()["server"]["listeners"][0]
+    assert listener["reasons"]["access-denied"] == listener["responses"]["kiss-deny"] == 2
+    assert listener["plane"]["name"] == listener["data_plane"]
+    assert listener["plane"]["rate_limit"]["slots"] == 65_536
 
 
 @pytest.mark.parametrize(
