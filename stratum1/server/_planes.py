@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from stratum1.dataplane import MISSING
 from stratum1.interchange import TimeState
 from stratum1.xdp import nothing_pinned
 
 from ._listen import DataPlane, ListenAddress
+from ._native_plane import NativePlane
 from ._plane import Maker, Plane, PlaneError, candidates
 from ._python_plane import PythonPlane
 from ._xdp_plane import XdpPlane
@@ -15,22 +17,18 @@ __all__ = ["MAKERS", "plane_missing", "plane_outlook"]
 
 
 def _native_missing() -> str:
-    return "this version has no native data plane"
+    return f"there is no native module: {MISSING}" if MISSING else ""
 
 
 def _xdp_missing() -> str:
     return nothing_pinned()
 
 
-def _native(listeners: Sequence[ListenAddress], service: ServiceSettings, state: TimeState) -> Plane:
-    raise PlaneError(_native_missing())
-
-
 def _xdp(listeners: Sequence[ListenAddress], service: ServiceSettings, state: TimeState) -> Plane:
     return XdpPlane(listeners, service, state, behind=(MAKERS[DataPlane.NATIVE], MAKERS[DataPlane.PYTHON]))
 
 
-MAKERS: Mapping[DataPlane, Maker] = {DataPlane.PYTHON: PythonPlane, DataPlane.NATIVE: _native, DataPlane.XDP: _xdp}
+MAKERS: Mapping[DataPlane, Maker] = {DataPlane.PYTHON: PythonPlane, DataPlane.NATIVE: NativePlane, DataPlane.XDP: _xdp}
 
 
 def plane_missing(kind: DataPlane) -> str:

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use crate::access::mix64;
+use crate::limit::estimate;
 
 const WAYS: usize = 4;
 const EMPTY: u64 = 0;
@@ -74,6 +75,11 @@ impl InterleavedTable {
         if let Some(slot) = self.slot(key) {
             self.write(slot, key, key, tx_ns);
         }
+    }
+
+    /// About how many stamps are kept, counted in a part of a large table.
+    pub fn used(&self) -> usize {
+        estimate(&self.groups, |group| group.0.iter().filter(|slot| slot.key.load(Relaxed) != EMPTY).count())
     }
 
     /// Forgets everything: the served time was stepped.

@@ -41,6 +41,7 @@ pub mod service;
 pub mod siv;
 pub mod smear;
 pub mod stamps;
+pub mod stamps_card;
 pub mod state;
 pub mod tls;
 mod tls_pem;

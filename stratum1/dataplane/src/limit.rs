@@ -38,6 +38,14 @@ struct Slot {
 #[repr(align(64))]
 struct Group([Slot; WAYS]);
 
+/// The sum over all groups, from the first of them if there are many: the hash spreads senders evenly.
+pub(crate) fn estimate<G>(groups: &[G], count: impl Fn(&G) -> usize) -> usize {
+    const ENOUGH: usize = 1024;
+    let seen = groups.len().min(ENOUGH);
+    let sum: usize = groups[..seen].iter().map(count).sum();
+    sum * groups.len() / seen.max(1)
+}
+
 /// The buckets.
 pub struct RateTable {
     groups: Vec<Group>,
@@ -47,6 +55,11 @@ impl RateTable {
     /// An empty table of so many slots, a power of two of at least 4.
     pub fn new(slots: usize) -> Self {
         Self { groups: (0..slots / WAYS).map(|_| Group::default()).collect() }
+    }
+
+    /// About how many buckets are not full at `now`, counted in a part of a large table.
+    pub fn used(&self, now: i64) -> usize {
+        estimate(&self.groups, |group| group.0.iter().filter(|slot| slot.full_at.load(Relaxed) > now).count())
     }
 
     /// Whether a packet of this sender at `now` (served ns) is within the limit; takes a token if so.
@@ -123,6 +136,22 @@ mod tests {
         }
         assert!(!table.allow(&LIMIT, 7, &sender(1), NOW));
         assert!(table.allow(&LIMIT, 7, &sender(1), NOW - (1 << 31)));
+    }
+
+    #[test]
+    fn use_is_counted_or_estimated() {
+        let few = RateTable::new(LIMIT.slots);
+        let many = RateTable::new(1 << 16);
+        for number in 0..20_000u32 {
+            let sender = Sender { address: Address::V4(number.to_be_bytes()), port: 1 };
+            many.allow(&LIMIT, 7, &sender, 1 << 40);
+            if number < 3 {
+                few.allow(&LIMIT, 7, &sender, 1 << 40);
+            }
+        }
+        assert_eq!((few.used(1 << 40), few.used(1 << 41)), (3, 0));
+        assert!((18_000..21_000).contains(&many.used(1 << 40)), "{}", many.used(1 << 40));
+        assert_eq!(RateTable::new(0).used(0), 0);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The workers for Python: `stratum1/server/_native_plane.py` opens the sockets and says what is served, this runs the threads.
 
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -8,10 +10,11 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::counters::{Count, Counters};
-use crate::net::{Endpoint, Stamping};
+use crate::net::{self, Endpoint, Stamping};
 use crate::py_responder::{PyListener, PyService};
 use crate::reasons::Record;
 use crate::service::{Service, Tables};
+use crate::stamps_card::Card;
 use crate::state::WORDS;
 use crate::worker;
 use crate::worker_shared::{Post, Settings, Shared};
@@ -40,16 +43,26 @@ impl Workers {
             tables: Arc::new(Tables::new(&service.inner)),
             service: Arc::clone(&service.inner),
             listeners: listeners.iter().map(|listener| Arc::clone(&listener.get().inner)).collect(),
+            cards: Arc::default(),
         };
         Ok(Self { shared: Arc::new(Shared::new(count, settings, &states)?), threads: Mutex::default() })
     }
 
-    /// Begin to answer. Raises OSError if no thread can be had.
+    /// Begin to answer, once. Raises OSError if no thread can be had.
     fn start(&self) -> PyResult<()> {
         let mut threads = self.threads();
-        for index in threads.len()..self.shared.posts().len() {
+        for index in 0..self.shared.posts().len() {
             threads.push(worker::start(Arc::clone(&self.shared), index)?);
         }
+        Ok(())
+    }
+
+    /// Convert the stamps of network cards from now on: the index of each card's interface and the path of its clock. Raises OSError
+    /// where a clock can't be read. Once, before `start`.
+    fn use_cards(&self, cards: Vec<(u32, String)>) -> PyResult<()> {
+        let opened = cards.iter().map(|(interface, path)| Card::open(*interface, path)).collect::<std::io::Result<Vec<_>>>()?;
+        self.shared.configure(|old| Settings { cards: Arc::new(opened), ..old.clone() });
+        self.threads().push(worker::track_cards(Arc::clone(&self.shared))?);
         Ok(())
     }
 
@@ -58,6 +71,7 @@ impl Workers {
         self.shared.stop();
         py.detach(|| {
             for thread in self.threads().drain(..) {
+                thread.thread().unpark(); // the one that reads the cards' clocks sleeps
                 let _ = thread.join(); // its panics were caught and told
             }
             self.shared.close();
@@ -100,7 +114,8 @@ impl Workers {
             return Err(PyValueError::new_err(format!("{} listeners, not {}", listeners.len(), self.shared.listeners())));
         }
         let listeners = listeners.iter().map(|listener| Arc::clone(&listener.get().inner)).collect();
-        self.shared.configure(|old| Settings { tables: tables(old, &service.inner), service: Arc::clone(&service.inner), listeners });
+        let service = Arc::clone(&service.inner);
+        self.shared.configure(|old| Settings { tables: tables(old, &service), service, listeners, cards: Arc::clone(&old.cards) });
         Ok(())
     }
 
@@ -116,6 +131,12 @@ impl Workers {
         let rows = sums.iter().enumerate().filter(|(_, count)| **count > 0).filter_map(|(index, count)| row(index, *count));
         let others = (0..Count::COUNT).map(|what| counters().map(|each| each.get(what)).sum());
         Ok((rows.collect(), others.collect(), self.shared.drops(listener)))
+    }
+
+    /// About how many entries of the rate limit's table (full buckets are none) and of the interleaved table are used, at a served time.
+    fn tables_used(&self, served_ns: i64) -> (usize, usize) {
+        let tables = self.shared.settings().1.tables;
+        (tables.rate.used(served_ns), tables.interleaved.used())
     }
 
     /// How often workers were started again after a panic, and what the last one said; by worker.
@@ -172,8 +193,18 @@ fn row(index: usize, count: u64) -> Option<Row> {
     Some((version, reason as u8, response as u8, protection as u8, count))
 }
 
+/// The number of a card's clock (/dev/ptpN) or None, whether it could stamp, and whether it is set to stamp all that it receives and
+/// what asks for it on sending. interface: its name. Raises OSError where there is no such interface, or it knows no stamps.
+#[pyfunction]
+fn card_stamps(interface: &str) -> PyResult<(Option<u32>, bool, bool, bool)> {
+    let any = UdpSocket::bind("127.0.0.1:0")?;
+    let stamps = net::card_stamps(any.as_fd(), interface)?;
+    Ok((stamps.clock, stamps.able, stamps.receives, stamps.sends))
+}
+
 /// What Python sees of this module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("OTHER_COUNTS", Count::NAMES)?;
+    module.add_function(wrap_pyfunction!(card_stamps, module)?)?;
     module.add_class::<Workers>()
 }

@@ -34,6 +34,12 @@ impl Ring {
         self.next = self.next.wrapping_add(1);
     }
 
+    /// The one with a number, which stays.
+    #[inline]
+    pub fn look(&self, number: u32) -> Option<Awaited> {
+        self.places[number as usize % AWAITED].filter(|(held, _)| *held == number).map(|(_, awaited)| awaited)
+    }
+
     /// The one with a number, once; None if it was forgotten, or never was.
     #[inline]
     pub fn take(&mut self, number: u32) -> Option<Awaited> {
@@ -73,8 +79,9 @@ mod tests {
         for key in 0..3 {
             ring.push(awaited(key));
         }
+        assert_eq!(ring.look(1), Some(awaited(1)));
         assert_eq!(ring.take(1), Some(awaited(1)));
-        assert_eq!(ring.take(1), None);
+        assert_eq!((ring.take(1), ring.look(1)), (None, None));
         assert_eq!(ring.take(3), None);
         assert_eq!(ring.take(0), Some(awaited(0)));
     }

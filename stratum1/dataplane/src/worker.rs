@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use crate::calibrate::SendDelay;
 use crate::counters::Count;
-use crate::net::{self, BATCH, Batch, Event, Poller, StampReader};
+use crate::net::{self, BATCH, Batch, Event, Poller, StampReader, TransmitStamp};
 use crate::reply::Responder;
 use crate::service::Entropy;
-use crate::stamps::Ring;
+use crate::stamps::{Awaited, Ring};
+use crate::stamps_card::{self, system_ns};
 use crate::state::State;
 use crate::worker_batch::{Answering, Notes, served};
 use crate::worker_shared::{Post, Settings, Shared, Socket};
@@ -58,6 +59,16 @@ struct Line {
     socket: Arc<Socket>,
     ring: Ring,
     delay: SendDelay,
+    /// A card stamps what leaves here: then its stamps alone say how long that takes.
+    by_card: bool,
+}
+
+impl Line {
+    /// The reply that a stamp is of. The kernel's comes first; where a card may stamp as well, the reply is kept for that.
+    fn awaited(&mut self, stamp: &TransmitStamp) -> Option<Awaited> {
+        let both = self.socket.endpoint.stamps_by_card();
+        if both && stamp.software_ns != 0 { self.ring.look(stamp.number) } else { self.ring.take(stamp.number) }
+    }
 }
 
 /// The state of one listener as this worker has read it.
@@ -84,6 +95,18 @@ struct Worker<'a> {
 /// Start worker `index` in a thread of its own.
 pub fn start(shared: Arc<Shared>, index: usize) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name(format!("ntp worker {index}")).spawn(move || supervise(&shared, &shared.posts()[index]))
+}
+
+/// Read the cards' clocks in a thread of their own, until the end.
+pub fn track_cards(shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("ntp cards".to_owned()).spawn(move || {
+        while !shared.stopping() {
+            for card in shared.settings().1.cards.iter() {
+                card.look();
+            }
+            thread::park_timeout(stamps_card::EVERY);
+        }
+    })
 }
 
 /// Run until the end; a panic or an error is told, and the worker starts again with fresh buffers.
@@ -132,7 +155,8 @@ impl<'a> Worker<'a> {
     }
 
     fn run(&mut self) -> io::Result<()> {
-        loop {
+        // looked at after the bell was silenced and before the next wait: a bell that was rung for the end can't be missed
+        while !self.shared.stopping() {
             self.poller.wait()?;
             let mut rung = false;
             for place in 0..self.poller.len() {
@@ -149,6 +173,7 @@ impl<'a> Worker<'a> {
                 self.hear()?; // only now, since it changes what is watched
             }
         }
+        Ok(())
     }
 
     /// Something has changed that is not a packet.
@@ -181,7 +206,7 @@ impl<'a> Worker<'a> {
         socket.endpoint.restart_numbers()?;
         let place = self.lines.iter().position(Option::is_none).unwrap_or(self.lines.len());
         self.poller.add(socket.endpoint.as_fd(), place);
-        let line = Some(Line { socket, ring: Ring::default(), delay: SendDelay::default() });
+        let line = Some(Line { socket, ring: Ring::default(), delay: SendDelay::default(), by_card: false });
         if place == self.lines.len() {
             self.lines.push(line);
         } else {
@@ -260,13 +285,14 @@ impl<'a> Worker<'a> {
     fn answer(&mut self, place: usize, total: usize) {
         let Some(Some(line)) = self.lines.get_mut(place) else { return };
         let Socket { endpoint, listener, .. } = &*line.socket;
-        let Settings { service, listeners, tables } = &self.settings;
+        let Settings { service, listeners, tables, cards } = &self.settings;
         let counters = &self.post.counters[*listener];
         let state = &self.known[*listener].state;
         let mut answering = Answering {
             responder: Responder { service, listener: &listeners[*listener], tables, state },
             counters,
             transmit_flags: endpoint.transmit_flags(),
+            cards,
             delay: &mut line.delay,
             random: &mut self.random,
         };
@@ -300,11 +326,21 @@ impl<'a> Worker<'a> {
         while more {
             more = self.stamps.read(line.socket.endpoint.as_fd()).unwrap_or(false);
             for stamp in self.stamps.stamps() {
-                let Some(awaited) = line.ring.take(stamp.number) else { continue };
-                line.delay.left(awaited.departure, stamp.software_ns);
+                let Some(awaited) = line.awaited(&stamp) else { continue };
+                let called_ns = awaited.departure.called_ns;
+                let card = system_ns(&self.settings.cards, stamp.interface, stamp.hardware_ns, called_ns);
+                let (stamp_ns, count) = match card {
+                    Some(stamp_ns) => (stamp_ns, Count::TransmitHardware),
+                    None if stamp.software_ns != 0 => (stamp.software_ns, Count::TransmitKernel),
+                    None => continue,
+                };
+                line.by_card |= card.is_some();
+                if line.by_card == card.is_some() {
+                    line.delay.left(awaited.departure, stamp_ns);
+                }
                 if let Some(key) = awaited.key {
-                    self.settings.tables.interleaved.sent(key, served(mapping, stamp.software_ns));
-                    counters.add(Count::TransmitKernel, 1);
+                    self.settings.tables.interleaved.sent(key, served(mapping, stamp_ns));
+                    counters.add(count, 1);
                 }
             }
         }

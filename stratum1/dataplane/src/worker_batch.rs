@@ -6,6 +6,7 @@ use crate::net::{self, BATCH, Batch, Destination, Received, Request};
 use crate::reply::{Arrival, Outcome, Responder};
 use crate::service::Entropy;
 use crate::stamps::{Awaited, Ring};
+use crate::stamps_card::{Card, system_ns};
 use crate::state::Mapping;
 
 /// What is noted while the replies of a batch are made.
@@ -34,6 +35,8 @@ pub struct Answering<'a, E> {
     pub counters: &'a Counters,
     /// The flags that make a transmit stamp.
     pub transmit_flags: u32,
+    /// The cards whose stamps can be converted.
+    pub cards: &'a [Card],
     /// How far ahead transmit times are.
     pub delay: &'a mut SendDelay,
     /// Where random octets come from.
@@ -71,7 +74,7 @@ impl<E: Entropy> Answering<'_, E> {
 
     fn arrival(&self, request: &Request<'_>, now_ns: i64, ahead_ns: i64, stamps: &mut [u64; 3]) -> Arrival {
         let mapping = self.responder.state.realtime;
-        let (stamp_ns, kind) = stamp(&request.told, now_ns);
+        let (stamp_ns, kind) = stamp(&request.told, self.cards, now_ns);
         stamps[kind] += 1;
         Arrival {
             sender: request.sender,
@@ -95,9 +98,14 @@ impl<E: Entropy> Answering<'_, E> {
     }
 }
 
-/// The receive stamp (CLOCK_REALTIME) and who took it: 0 we did, 1 the kernel.
-fn stamp(told: &Received, now_ns: i64) -> (i64, usize) {
-    if told.software_ns != 0 { (told.software_ns, 1) } else { (now_ns, 0) }
+/// The receive stamp (CLOCK_REALTIME) and who took it: 0 we did, 1 the kernel, 2 the card.
+#[inline]
+fn stamp(told: &Received, cards: &[Card], now_ns: i64) -> (i64, usize) {
+    match system_ns(cards, told.interface, told.hardware_ns, told.software_ns) {
+        Some(stamp_ns) if stamp_ns <= now_ns => (stamp_ns, 2),
+        _ if told.software_ns != 0 => (told.software_ns, 1),
+        _ => (now_ns, 0),
+    }
 }
 
 impl Notes {

@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::net::Endpoint;
 use crate::seqlock::SeqLock;
 use crate::service::{Listener, Service, Tables};
+use crate::stamps_card::Card;
 use crate::state::{State, WORDS};
 
 /// What is served and by which rules; replaced whole.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub listeners: Vec<Arc<Listener>>,
     /// What is remembered of senders.
     pub tables: Arc<Tables>,
+    /// Network cards whose stamps can be converted.
+    pub cards: Arc<Vec<Card>>,
 }
 
 /// A socket of one worker, and the listener it belongs to.
@@ -237,12 +240,12 @@ impl Shared {
     /// Whether the workers are to end.
     #[inline]
     pub fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// End all workers, at once.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.store(true, Ordering::Release);
         self.ring();
     }
 

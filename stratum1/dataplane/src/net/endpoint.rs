@@ -52,10 +52,14 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Whether stamps of network cards are told.
+    pub fn stamps_by_card(&self) -> bool {
+        self.reported & libc::SOF_TIMESTAMPING_RAW_HARDWARE != 0
+    }
+
     /// The flags that make a transmit stamp, for one datagram.
     pub fn transmit_flags(&self) -> u32 {
-        let hardware = self.reported & libc::SOF_TIMESTAMPING_RAW_HARDWARE != 0;
-        libc::SOF_TIMESTAMPING_TX_SOFTWARE | if hardware { libc::SOF_TIMESTAMPING_TX_HARDWARE } else { 0 }
+        libc::SOF_TIMESTAMPING_TX_SOFTWARE | if self.stamps_by_card() { libc::SOF_TIMESTAMPING_TX_HARDWARE } else { 0 }
     }
 
     /// Number the datagrams that ask for a stamp from 0 again: after a failed one nobody knows whether it took a number.

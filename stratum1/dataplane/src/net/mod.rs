@@ -7,12 +7,14 @@
 mod batch;
 mod control;
 mod endpoint;
+mod nic;
 mod poll;
 mod stamped;
 
 pub use batch::{BATCH, Batch, Request, Sent};
 pub use control::{Destination, Received};
 pub use endpoint::{Endpoint, Stamping};
+pub use nic::{CardStamps, PhcReading, card_stamps, read_phc};
 pub use poll::{Event, Poller};
 pub use stamped::{StampReader, TransmitStamp};
 
