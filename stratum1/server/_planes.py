@@ -8,7 +8,7 @@ from stratum1.xdp import nothing_pinned
 
 from ._listen import DataPlane, ListenAddress
 from ._native_plane import NativePlane
-from ._plane import Maker, Plane, PlaneError, candidates
+from ._plane import Maker, Plane, candidates
 from ._python_plane import PythonPlane
 from ._xdp_plane import XdpPlane
 from .service import ServiceSettings
