@@ -156,6 +156,9 @@ class XdpPlane:
             return (f"XDP does not answer: {self._missing}",)
         where = [f"XDP at {_name_of(each.index)} in {each.mode} mode" for each in self._maps.interfaces()]
         left_out = self._entries.left_out if self._entries is not None else ()
+        limit, room = self._service.rate_limit, self._maps.limit_slots
+        if limit is not None and limit.slots > room:
+            left_out = (*left_out, f"XDP's rate limit holds {room} addresses, not {limit.slots}: stratum1 xdp attach --slots")
         why = [f"XDP does not answer now: {self._unfit}"] if self._unfit else []
         counts = self._counts()
         sums = [(words, sum(counts[place, count] for place in range(len(self._listeners)))) for count, words in _PASSED.items()]

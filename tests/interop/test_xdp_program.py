@@ -66,6 +66,34 @@ def test_many_requests_and_states_are_answered_as_python_answers_them(machine: M
             equals_python(machine.answer(frame), frame, state)
 
 
+def test_exactly_the_plain_ones_of_any_requests_are_answered(machine: Machine) -> None:
+    """Whole frames with right checksums around any first octet, origin, reference and length."""
+    draw = random.Random(11)
+    state = locked()
+    answered = 0
+    for number in range(4000):
+        if number % 200 == 0:  # a state holds for some seconds only
+            state = locked()
+            machine.serve(state)
+        size = 48 if draw.random() < 0.8 else draw.randint(0, 120)
+        payload = bytearray(draw.randbytes(size))
+        if draw.random() < 0.7:
+            payload[:1] = bytes([draw.randrange(4) << 6 | draw.choice([2, 3, 4, 4, 5]) << 3 | draw.choice([3, 3, 3, 1, 4])])
+        if draw.random() < 0.8:
+            payload[24:32] = bytes(min(8, max(0, size - 24)))
+        if draw.random() < 0.1:
+            payload[16:24] = b"NTP5DRFT"[: max(0, size - 16)]
+        frame = replace(Frame(bytes(payload[:size])).with_source(draw.choice([CLIENT4, CLIENT6])), source_port=draw.randrange(65536))
+        first = payload[0] if size else 0
+        asks = first & 7 == 3 and first >> 3 & 7 in (3, 4) and payload[16:24] != b"NTP5DRFT"
+        if asks and size == 48 and not any(payload[24:32]) and frame.source_port:
+            equals_python(machine.answer(frame), frame, state)
+            answered += 1
+        else:
+            machine.passes(frame)
+    assert 400 < answered < 2500
+
+
 @pytest.mark.parametrize("rate", [-0.09, -500e-6, 0.0, 3e-9, 500e-6, 0.09])
 def test_the_served_time_is_that_of_the_mapping(machine: Machine, rate: float) -> None:
     """Read between two readings of the clock, for seconds after the mapping was made: within 1 ns of it."""

@@ -123,7 +123,7 @@ def test_a_daemon_finds_a_program_that_is_loaded_anew(cable: Wire, daemon: Daemo
     assert cable.server.stratum1("xdp", "detach") == "detached\n"
     assert len(cable.ask(SERVER[0], 5)) == 5  # by the sockets
     daemon.await_status(lambda status: "XDP does not answer" in str(status["server"]), 5)
-    assert attach(cable, "--mode", "generic") == "va: generic mode\n"
+    assert attach(cable, "--mode", "generic", "--hardware-stamps") == "va: generic mode\nva: no hardware stamps\n"
     daemon.await_status(lambda status: "XDP at va in generic mode" in str(status["server"]), 5)
     assert len(cable.ask(SERVER[1], 5)) == 5
     assert cable.counts() == {"TIME4": 5}
