@@ -22,6 +22,7 @@ from .control.series import RecentSeries, SeriesPoint
 from .handout import Handout
 from .inputs import EnvironmentInput, LeapListInput, TrustInput
 from .interchange import Environment, KernelClockId
+from .keyservice import KeyService
 from .logs import configure
 from .pipeline import Note, Pipeline
 from .receiver import raw_now
@@ -107,6 +108,7 @@ class Daemon:
         self._receivers = Receivers(config, options.seed, around)
         self._thermometer = self._make_thermometer()
         self._server = Serving(config, listen, self.keeper.cell, self._tell_server)
+        self._nts = KeyService(config, self._times, self._server.use_ring, self._tell_nts)
         self._outputs = Handout(config, self.keeper, self._from_output)
         self.series = RecentSeries()
         self._listeners: list[ControlServer] = []
@@ -127,6 +129,7 @@ class Daemon:
                 await self._start_control()
                 for note in self._early:
                     self._note(note)
+                self._nts.start()
                 self._receivers.start()
                 if self._thermometer is not None:
                     self._thermometer.start()
@@ -149,7 +152,7 @@ class Daemon:
     @property
     def healthy(self) -> bool:
         """Whether all of it moves: every listener answers and the second hand is not late."""
-        return self._server.alive and raw_now() - self.keeper.ticked_at < _OLDEST_TICK
+        return self._server.alive and self._nts.alive and raw_now() - self.keeper.ticked_at < _OLDEST_TICK
 
     def stop(self) -> None:
         """Ask for a clean end."""
@@ -186,6 +189,7 @@ class Daemon:
             outputs=output_status(self._outputs.reports()),
             events=tuple(self._events),
             leaps=leap_status(report),
+            nts_ke=self._nts.status(),
             temperature=temperature_status(self._thermometer.state) if self._thermometer else None,
         )
 
@@ -202,7 +206,9 @@ class Daemon:
             self._notifier.ready()
             raise
         configure(config.log.level, config.log.format)
-        self.config = self._server.reload(config).model_copy(update={"log": config.log})
+        in_force = self._server.reload(config).model_copy(update={"log": config.log, "nts_ke": config.nts_ke})
+        self._nts.reload(in_force)
+        self.config = in_force
         waiting = [name for name in type(config).model_fields if getattr(config, name) != getattr(self.config, name)]
         names = ", ".join(f"[{name.replace('_', '-')}]" for name in waiting)
         text = f"configuration read again; a restart is needed for {names}" if names else "configuration read again: all of it is in force"
@@ -245,6 +251,19 @@ class Daemon:
         """Served time while it is known."""
         state = self.keeper.cell.current
         return self.keeper.clock.reading().clock_ns if state.synchronised else None
+
+    def _times(self) -> tuple[UtcNs | None, UtcNs]:
+        """Served time while it is known, and what our clock says in any case."""
+        now = self.keeper.clock.reading().clock_ns
+        return (now if self.keeper.cell.current.synchronised else None), now
+
+    def _tell_nts(self, alarm: bool, text: str) -> None:
+        self._note(Note(raw_now(), "nts", alarm, text))
+
+    def _rotate(self) -> str:
+        if self.config.nts_ke is None:
+            raise ActionRefusedError("there is no [nts-ke] table: NTS is not served")
+        return self._nts.rotate()
 
     def _tell_server(self, alarm: bool, text: str) -> None:
         self._note(Note(raw_now(), "server", alarm, text))
@@ -304,10 +323,10 @@ class Daemon:
         def report(kind: str, text: str) -> None:
             self._note(Note(raw_now(), kind, True, text))
 
-        actions = Actions(self.reload, self.recording, self._receivers.plugs(), self._trust)
+        actions = Actions(self.reload, self.recording, self._receivers.plugs(), self._trust, self._rotate)
         self._listeners = [ControlServer(make_control_app(self, self.series, actions), self.config.control.socket, report)]
         if self.config.web.enabled:
-            app = make_app(self, self.series, show_position=self.config.web.show_position)
+            app = make_app(self, self.series, show_position=self.config.web.show_position, authority=lambda: self._nts.authority)
             self._listeners.append(ControlServer(app, self.config.web.listen, report))
         for listener in self._listeners:
             await listener.start()
@@ -330,6 +349,7 @@ class Daemon:
         self.keeper.tick()
         self._outputs.tick()
         self._receivers.look_at_pulses()
+        self._nts.look()
         self.series.add(self._point())
 
     def _point(self) -> SeriesPoint:
@@ -362,6 +382,7 @@ class Daemon:
                 ends.push_async_callback(listener.stop)
             ends.callback(self._recorder.close)
             ends.callback(self._server.stop)
+            ends.callback(self._nts.stop)
             ends.callback(self._outputs.stop)
             if self._thermometer is not None:
                 ends.callback(self._thermometer.stop)

@@ -47,9 +47,19 @@ def simulation_overrides(directory: Path, below: Config | None) -> dict[str, Any
         "another-receiver": [],  # nor is its time that of another one
         "clock": {"control": "virtual", "state-directory": str(directory), "minimum-agreeing-sources": 1},
         "server": listeners,
+        **_simulated_nts(below),
         "web": {"listen": _on_loopback(below.web.listen) if below is not None else "127.0.0.1:8080"},
         "control": {"socket": str(directory / "control.sock")},
     }
+
+
+def _simulated_nts(below: Config | None) -> dict[str, Any]:
+    """NTS with a certificate of its own making; with a file only where that has it, whose master keys are not touched."""
+    if below is None:
+        return {"nts-ke": {"listen": "127.0.0.1:4460"}}
+    if below.nts_ke is None:
+        return {}
+    return {"nts-ke": {"listen": _on_loopback(below.nts_ke.listen), "self-signed": True, "shared-secret": None}}
 
 
 def _on_loopback(listen: str) -> str:

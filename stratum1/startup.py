@@ -122,8 +122,6 @@ def _refclock(name: str, receiver: ReceiverConfig, delays: dict[str, float], is_
 
 def unserved(config: Config) -> Iterator[str]:
     """A sentence for each thing that the configuration asks for and that this version does not do, or that its owner hardly means."""
-    if config.nts_ke is not None:
-        yield f"[nts-ke] is not served yet: it comes with a later version, and nothing listens at {config.nts_ke.listen}/tcp"
     if config.source:
         yield f"[[source]]: {len(config.source)} configured, none is asked: network sources come with a later version"
     if config.output and config.receiver is not None and config.receiver.device == "simulated":

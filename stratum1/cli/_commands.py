@@ -25,6 +25,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 _CONFIG: Mapping[str, tuple[str, str]] = {name: ("config", name) for name in ("check", "show", "schema")}
 _GNSS: Mapping[str, tuple[str, str]] = {"decode": ("gnss", "decode")}
 _XDP: Mapping[str, tuple[str, str]] = {name: ("xdp", name) for name in ("attach", "detach", "status")}
+_NTS: Mapping[str, tuple[str, str]] = {"rotate": ("nts", "rotate")}
 _LEAP: Mapping[str, tuple[str, str]] = {"rehearse": ("leap_rehearse", "run")}
 
 
@@ -76,6 +77,7 @@ def main() -> None:
     """Run the command line. Exit status 2 for bad usage or configuration."""
     from stratum1.cli.gnss_live import live  # noqa: PLC0415
     from stratum1.cli.leap_live import live as live_leap  # noqa: PLC0415
+    from stratum1.cli.nts import live as live_nts  # noqa: PLC0415
 
     app = _app(_COMMANDS, no_args_is_help=True)
     app.callback()(_top)
@@ -87,4 +89,7 @@ def main() -> None:
     leap.callback(invoke_without_command=True)(live_leap)
     app.add_typer(leap, name="leap")
     app.add_typer(_app(_XDP, help="The fast path in the network driver: attach, detach, status.", no_args_is_help=True), name="xdp")
+    nts = _app(_NTS, help="NTS key establishment: its state, the lines for clients, a new master key.")
+    nts.callback(invoke_without_command=True)(live_nts)
+    app.add_typer(nts, name="nts")
     app(prog_name="stratum1")

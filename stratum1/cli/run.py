@@ -83,6 +83,10 @@ def _welcome(settings: Config) -> str:
         lines.append(f"  open    http://{settings.web.listen.replace('[::]', 'localhost')}/")
     if settings.server:
         lines.append(f"  ask     {program} query {settings.server[0].listen.replace('[::]', 'localhost')}")
+    if settings.nts_ke is not None:
+        lines.append(
+            f"  nts     keys at {settings.nts_ke.listen} (TCP), once the time is known: {program} nts --socket {settings.control.socket}"
+        )
     lines += [
         f"  status  {program} status --socket {settings.control.socket}",
         "  end     Ctrl-C",

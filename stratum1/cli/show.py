@@ -8,6 +8,8 @@ from stratum1.control.receiver_words import RECEIVER_TITLES, receiver_words, saw
 from stratum1.control.words import FIX_WORDS, LEAP_WORDS, STATE_WORDS, count, duration, parts_per, signed_time, time_span
 from stratum1.timescale import NS, from_rfc3339
 
+from .show_nts import nts_line
+
 __all__ = ["gnss_text", "leap_text", "status_text"]
 
 _NONE = "–"
@@ -138,6 +140,8 @@ def _source_lines(selection: dict[str, Any] | None) -> list[tuple[str, str]]:
 
 def _server_lines(status: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [(f"Listener {each['listen_address']}", _packets(each)) for each in status["server"]["listeners"]]
+    if status["nts_ke"]:
+        lines.append(nts_line(status["nts_ke"]))
     lines += [(f"Output {each['mode']}", _output(each)) for each in status["outputs"]]
     return [*lines, ("Running", f"stratum1 {status['version']}, {duration(status['uptime'])}")]
 

@@ -25,11 +25,13 @@ from .model import (
     alarms,
     without_exact_position,
 )
+from .nts import CertificateStatus, MasterKeyStatus, NtsKeStatus
 from .receiver import RadioStatus, ReceiverTold, SawtoothStatus, SurveyStatus
 from .series import RecentSeries, SeriesPoint
 from .watched import EvidenceStatus, IntegrityStatus, StabilityFigure, StabilityStatus
 
 __all__ = [
+    "CertificateStatus",
     "DisciplineStatus",
     "EventRecord",
     "EvidenceStatus",
@@ -40,7 +42,9 @@ __all__ = [
     "LineStatus",
     "ListenerStatus",
     "LockStatus",
+    "MasterKeyStatus",
     "NextLeap",
+    "NtsKeStatus",
     "OutputStatus",
     "PlaneStatus",
     "PpsStatus",

@@ -17,6 +17,7 @@ from ._hardware import SetupStatus, TemperatureStatus, setup_alarms
 from .chosen import SelectionStatus
 from .foresight import CrystalStatus, HoldoverStatus
 from .listeners import ListenerStatus, ServerStatus
+from .nts import NtsKeStatus, nts_alarms
 from .receiver import ReceiverTold, SawtoothStatus
 from .watched import IntegrityStatus, StabilityStatus
 
@@ -283,6 +284,7 @@ class Status:
     build_date: str = ""
     crystal: CrystalStatus | None = None
     holdover: HoldoverStatus | None = None
+    nts_ke: NtsKeStatus | None = None
 
 
 class StatusSource(Protocol):
@@ -335,5 +337,6 @@ def alarms(status: Status) -> tuple[str, ...]:
         if each.plane.fell_back
     ]
     found += status.leaps.alarms if status.leaps else ()
+    found += nts_alarms(status.nts_ke, status.time.utc)
     found += [f"Output {each.mode}: {each.text}" for each in status.outputs if each.state == "problem"]
     return tuple(dict.fromkeys(found))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from stratum1.config import Config
 
-from . import _clock, _network, _outputs, _pulse, _serial, _service, _software, _storage, _temperature, _timekeepers
+from . import _clock, _network, _nts, _outputs, _pulse, _serial, _service, _software, _storage, _temperature, _timekeepers
 from ._finding import Finding, Level, skipped
 from ._host import Host
 
@@ -53,6 +53,9 @@ _ALWAYS_LAST: tuple[Check, ...] = (
     _network.check_privileged_ports,
     _network.check_web_port,
     _network.check_key_port,
+    _nts.check_key_certificate,
+    _nts.check_key_files,
+    _nts.check_tls,
     _storage.check_state_directory,
     _storage.check_control_socket,
     _outputs.check_outputs,

@@ -34,10 +34,10 @@ def check_web_port(config: Config, host: Host) -> Iterator[Finding]:
         yield skipped("network.web", "the status page is switched off ([web] enabled = false)")
 
 
-def check_key_port(config: Config, _host: Host) -> Iterator[Finding]:
-    """NTS key establishment is configured, but not served yet."""
+def check_key_port(config: Config, host: Host) -> Iterator[Finding]:
+    """Whether the TCP port of NTS key establishment is free."""
     if config.nts_ke is not None:
-        yield skipped("network.nts-ke", "NTS key establishment comes with a later version; nothing listens for it")
+        yield from _port(host, "network.nts-ke", "tcp", config.nts_ke.listen, "another port in [nts-ke] listen")
 
 
 def check_privileged_ports(config: Config, host: Host) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from stratum1.timescale import NS, UtcNs
 from ._families import counter, counters, flag, gauge, gauges
 from ._integrity import integrity_families
 from ._listeners import listener_families
+from ._nts import nts_families
 from ._outputs import output_families
 from ._receiver import receiver_families, sawtooth_families
 from ._selection import selection_families
@@ -50,6 +51,7 @@ def stratum1_families(status: Status) -> Iterator[Metric]:
     yield from stability_families(status.stability)
     yield from integrity_families(status.integrity)
     yield from output_families(status.outputs)
+    yield from nts_families(status.nts_ke)
 
 
 def _timestamp(instant: UtcNs | None) -> float | None:

@@ -1,1 +1,1 @@
-"""Network Time Security (RFC 8915): key establishment, cookies and AEADs. Not there yet: `[nts-ke]` is read, nothing listens."""
+"""Network Time Security (RFC 8915): both sides of key establishment as state machines, AEADs, cookies and the master keys. Pure."""

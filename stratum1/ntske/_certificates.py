@@ -13,7 +13,7 @@ from stratum1.timescale import NS, UtcNs, rfc3339
 
 from ._authority import as_utc, key_pem, make_authority, make_leaf
 from ._files import PrivateFileError, read_private, write_private
-from ._identity import Identity, IdentityError, read_identity
+from ._identity import Identity, IdentityError, fingerprint, read_identity
 from ._keys import Tell
 
 __all__ = ["Certificates", "FiledCertificate", "OwnCertificate"]
@@ -27,6 +27,7 @@ class FiledCertificate:
     """A pair of files. Looked at again when they change; a new pair that is none leaves the old one in force."""
 
     authority = b""
+    authority_fingerprint = ""
 
     def __init__(self, chain: Path, key: Path, tell: Tell) -> None:
         self._chain, self._key = chain, key
@@ -100,6 +101,11 @@ class OwnCertificate:
     def authority(self) -> bytes:
         """The authority's certificate, PEM, for clients."""
         return self._certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def authority_fingerprint(self) -> str:
+        """Its SHA-256."""
+        return fingerprint(self._certificate)
 
     def look(self, known: UtcNs | None, *, again: bool = False) -> bool:
         """Issue a leaf if there is none that is good. known: served time. Whether the identity is another one."""

@@ -67,12 +67,12 @@ class KeReport:
     counters: KeCounters
     identity: Identity | None
     authority: bytes
+    authority_fingerprint: str
     ring: KeyRing = field(repr=False)
     fleet: bool
     rotated_at: UtcNs | None
     next_rotation: UtcNs | None
     ke_port: int
-    ntp_port: int
 
 
 class KeyEstablishment:
@@ -163,12 +163,12 @@ class KeyEstablishment:
             counters=self._listener.counters() if self._listener else self._counted,
             identity=certificates.identity,
             authority=certificates.authority,
+            authority_fingerprint=certificates.authority_fingerprint,
             ring=keys.ring,
             fleet=isinstance(keys, FleetKeys),
             rotated_at=keys.rotated_at,
             next_rotation=keys.next_rotation,
             ke_port=self._settings.port,
-            ntp_port=self._settings.policy.port or 123,
         )
 
     @property

@@ -1,6 +1,7 @@
 """The network's application: status page, its live stream, /metrics, and the reading half of the API."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -25,14 +26,25 @@ class _Static:
     etag: str
 
 
-def make_app(source: StatusSource, series: RecentSeries, *, show_position: bool = False, listeners: int = 32) -> web.Application:
-    """The application for [web] listen: GET and HEAD only. show_position: see [web] show-position; listeners: at most, a stream."""
+def make_app(
+    source: StatusSource,
+    series: RecentSeries,
+    *,
+    show_position: bool = False,
+    listeners: int = 32,
+    authority: Callable[[], bytes] = bytes,
+) -> web.Application:
+    """The application for [web] listen: GET and HEAD only. show_position: see [web] show-position; listeners: at most, a stream.
+
+    authority: gives the certificate (PEM) of the authority that clients of NTS need, empty for none.
+    """
     app = web.Application(middlewares=[guard_requests(NETWORK_METHODS)], client_max_size=1024)
     app.on_response_prepare.append(harden_answers)
     view = NetworkView(source, show_position)
     add_api(app, view, series, listeners=listeners)
     _add_page(app, view, series, listeners)
     _add_metrics(app, view)
+    _add_authority(app, authority)
     return app
 
 
@@ -83,3 +95,14 @@ def _add_metrics(app: web.Application, source: StatusSource) -> None:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     app.router.add_get("/metrics", metrics)
+
+
+def _add_authority(app: web.Application, authority: Callable[[], bytes]) -> None:
+    async def certificate(_request: web.Request) -> web.Response:
+        body = authority()
+        if not body:
+            raise web.HTTPNotFound(text="no authority of our own: the certificate comes from somebody else's, or NTS is not served\n")
+        headers = {"Content-Disposition": 'attachment; filename="nts-ca.pem"', "Cache-Control": "no-cache"}
+        return web.Response(body=body, content_type="application/x-pem-file", headers=headers)
+
+    app.router.add_get("/nts-ca.pem", certificate)

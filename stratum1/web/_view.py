@@ -26,6 +26,7 @@ from stratum1.timescale import NS, UtcNs, rfc3339
 
 from ._integrity import integrity_rows, integrity_texts
 from ._listeners import listener_rows, plane_rows, reason_rows
+from ._nts import nts_rows, nts_shown, nts_texts
 from ._selection import selection_rows, selection_text
 from ._stability import stability_curves, stability_rows
 
@@ -62,6 +63,7 @@ def make_view(status: Status, rates: Mapping[str, float]) -> View:
             "selection": selection_text(status),
             **_server(status, rates),
             **integrity_texts(status),
+            **nts_texts(status.nts_ke),
             **_foot(status),
         },
         rows=_rows(status, rates),
@@ -254,6 +256,7 @@ def _rows(status: Status, rates: Mapping[str, float]) -> dict[str, Rows]:
         "leap-witnesses": _leap_witnesses(status.leaps),
         "stability": stability_rows(status),
         "evidence": integrity_rows(status),
+        "nts-outcomes": nts_rows(status.nts_ke),
         "selection": selection_rows(status),
         "sources": [[each.mode, each.address, each.state] for each in status.sources],
         "outputs": [_output(each) for each in status.outputs],
@@ -299,6 +302,7 @@ def _shown(status: Status) -> dict[str, bool]:
         "no-receiver": status.gnss is None,
         "pulse": status.pps is not None or status.refclock is not None,
         "delays": bool(status.refclock and status.refclock.delays),
+        **nts_shown(status.nts_ke),
         "integrity": bool(status.integrity),
         "evidence": any(each.evidence for each in status.integrity),
         "stability": any(each.pulses for each in status.stability),

@@ -101,9 +101,14 @@ def test_a_page_that_is_switched_off_needs_no_port(tree: Tree) -> None:
     assert only(check_web_port(config("[web]\nenabled = false"), tree.host())).level == "skipped"
 
 
-def test_key_establishment_is_for_later(tree: Tree) -> None:
+def test_the_port_of_key_establishment(tree: Tree) -> None:
     assert list(check_key_port(config(), tree.host())) == []
-    assert only(check_key_port(config('[nts-ke]\ncertificate = "/a"\nprivate-key = "/b"'), tree.host())).level == "skipped"
+    assert only(check_key_port(config("[nts-ke]"), tree.host())).level == "ok"
+    tree.sockets("tcp6", [("::", 4460, 4003)], state="0A")
+    tree.process(813, "/usr/sbin/chronyd", "chrony.service", ["socket:[4003]"])
+    finding = only(check_key_port(config("[nts-ke]"), tree.host()))
+    assert finding.level == "failure"
+    assert "[nts-ke] listen" in finding.remedy
 
 
 def test_without_a_listener_nobody_is_served(tree: Tree) -> None:

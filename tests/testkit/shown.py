@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from stratum1.control import (
+    CertificateStatus,
     DisciplineStatus,
     EventRecord,
     EvidenceStatus,
@@ -14,7 +15,9 @@ from stratum1.control import (
     LineStatus,
     ListenerStatus,
     LockStatus,
+    MasterKeyStatus,
     NextLeap,
+    NtsKeStatus,
     OutputStatus,
     PlaneStatus,
     PpsStatus,
@@ -134,6 +137,35 @@ def _integrity(now: UtcNs) -> IntegrityStatus:
     )
 
 
+def make_nts(now: UtcNs = NOW) -> NtsKeStatus:
+    """Key establishment with an authority of its own, that has had clients."""
+    outcomes = {"issued": 1234, "bad-request": 5, "no-tls": 17, "timeout": 0, "too-many": 2}
+    names = ("clock.example", "clock.local", "192.0.2.7")
+    print_of_leaf, print_of_authority = (":".join([pair] * 32) for pair in ("AB", "CD"))
+    return NtsKeStatus(
+        listen_address="[::]:4460",
+        state="serving",
+        reason="",
+        tls="rustls",
+        connections=3,
+        accepted=1261,
+        handshakes=1241,
+        cookies=9872,
+        accept_errors=0,
+        outcomes=outcomes,
+        aeads={"15": 1200, "30": 34},
+        protocols={"0": 1234},
+        certificate=CertificateStatus(names, "ECDSA secp256r1", from_rfc3339("2026-11-24"), UtcNs(now + 180 * 86_400 * NS), print_of_leaf),
+        own_authority=True,
+        authority_fingerprint=print_of_authority,
+        key=MasterKeyStatus("0a1b2c", 9, fleet=False, rotated=UtcNs(now - 3600 * NS), next_rotation=UtcNs(now + 82_800 * NS)),
+        clients={
+            "chrony": "server clock.example iburst nts\nntstrustedcerts /etc/chrony/nts-ca.pem",
+            "ntpd-rs": '[[source]]\nmode = "nts"\naddress = "clock.example:4460"\ncertificate-authority = "/etc/ntpd-rs/nts-ca.pem"',
+        },
+    )
+
+
 def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
     """A locked server with a receiver, a pulse, two listeners and configured sources."""
     return Status(
@@ -228,6 +260,7 @@ def make_status(now: UtcNs = NOW, uptime: float = 5000.0) -> Status:
             EventRecord(UtcNs(now - 4000 * NS), "lock", "acquiring to locked: steered by the pulse"),
         ),
         temperature=TemperatureStatus("cpu-thermal", 48.312),
+        nts_ke=make_nts(now),
         selection=SelectionStatus("refclock", "2 of 2 usable sources agree", _CHOICES),
     )
 
@@ -263,6 +296,7 @@ def make_bare_status(now: UtcNs = NOW) -> Status:
         integrity=(),
         outputs=(),
         events=(),
+        nts_ke=None,
     )
 
 

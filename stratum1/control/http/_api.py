@@ -32,12 +32,14 @@ class Actions:
     recorder: the daemon's inputs from now on as chunks (bounded by itself: a slow reader blocks only its own iterator).
     simulate: by name, what can be done to the simulated receiver (empty unless simulated).
     trust: vouch for the receivers, whatever spoke against them; returns what was done, may raise ActionRefusedError.
+    rotate: change the master key of NTS cookies; likewise.
     """
 
     reload: Callable[[], Awaitable[str]]
     recorder: Callable[[], AsyncIterator[bytes]] | None = None
     simulate: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     trust: Callable[[], str] | None = None
+    rotate: Callable[[], str] | None = None
 
 
 class NetworkView:
@@ -81,7 +83,8 @@ def make_control_app(source: StatusSource, series: RecentSeries, actions: Action
     add_api(app, source, series)
     app.router.add_post("/api/v1/reload", _reloader(actions))
     app.router.add_post("/api/v1/simulate/{action}", _simulator(actions))
-    app.router.add_post("/api/v1/trust-reference", _truster(actions))
+    app.router.add_post("/api/v1/trust-reference", _doer(actions.trust, "there is no receiver to trust"))
+    app.router.add_post("/api/v1/nts/rotate", _doer(actions.rotate, "NTS is not served: there is no key to rotate"))
     app.router.add_post("/api/v1/record", _Recorders(actions).respond)
     return app
 
@@ -96,16 +99,18 @@ def _reloader(actions: Actions) -> Callable[[web.Request], Awaitable[web.Respons
     return reload
 
 
-def _truster(actions: Actions) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def trust(_request: web.Request) -> web.Response:
-        if actions.trust is None:
-            return _answer({"error": "there is no receiver to trust"}, 409)
+def _doer(action: Callable[[], str] | None, without: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Does it and says what was done. without: what is answered where there is no such action."""
+
+    async def do(_request: web.Request) -> web.Response:
+        if action is None:
+            return _answer({"error": without}, 409)
         try:
-            return _answer({"done": actions.trust()})
+            return _answer({"done": action()})
         except ActionRefusedError as error:
             return _answer({"error": str(error)}, 409)
 
-    return trust
+    return do
 
 
 def _simulator(actions: Actions) -> Callable[[web.Request], Awaitable[web.Response]]:
