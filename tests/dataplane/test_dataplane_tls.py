@@ -144,17 +144,38 @@ def test_a_client_of_another_authority_or_none_is_refused(card: Identity | None)
     assert peer.outgoing(), "an alert says why"
 
 
+class Python:
+    """A client by Python's own ssl, over memory."""
+
+    def __init__(self, version: ssl.TLSVersion, protocols: list[str]) -> None:
+        context = ssl.create_default_context(cadata=AUTHORITY.pem.decode("ascii"))
+        context.maximum_version = version
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.session = context.wrap_bio(self.incoming, self.outgoing, server_hostname="time.example")
+
+    def hello(self) -> bytes:
+        """The first octets."""
+        with pytest.raises(ssl.SSLWantReadError):
+            self.session.do_handshake()
+        return self.outgoing.read()
+
+
 def by_python(version: ssl.TLSVersion, protocols: list[str]) -> bytes:
-    """The first octets of a client of Python's own."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.maximum_version = version
-    if protocols:
-        context.set_alpn_protocols(protocols)
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = context.wrap_bio(incoming, outgoing, server_hostname="time.example")
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
+    return Python(version, protocols).hello()
+
+
+def test_openssl_speaks_with_it() -> None:
+    client, peer = Python(ssl.TLSVersion.TLSv1_3, ["ntske/1"]), server().session()
+    peer.receive(client.hello())
+    client.incoming.write(peer.outgoing())
+    client.session.do_handshake()
+    client.session.write(b"request")
+    peer.receive(client.outgoing.read())
+    assert peer.plaintext() == b"request"
+    assert client.session.selected_alpn_protocol() == "ntske/1"
+    assert client.session.cipher() == ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128)
 
 
 def test_tls_1_2_is_refused() -> None:

@@ -100,7 +100,8 @@ impl Default for ClientKeys {
 /// A master key, ready for use; as long as its ring lives.
 pub struct MasterContext {
     key_id: u32,
-    siv: Siv<Aes128Enc>,
+    /// Boxed, so that moving the context leaves no copies of the key behind.
+    siv: Box<Siv<Aes128Enc>>,
 }
 
 impl MasterContext {
@@ -109,7 +110,7 @@ impl MasterContext {
         if key_id > MAX_KEY_ID {
             return Err(Refused);
         }
-        let siv = Siv::new(secret).ok_or(Refused)?;
+        let siv = Box::new(Siv::new(secret).ok_or(Refused)?);
         Ok(Self { key_id, siv })
     }
 

@@ -7,10 +7,11 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::TLS13;
-use rustls::{ClientConfig, ClientConnection, Connection, Error, PeerIncompatible, ServerConfig, ServerConnection};
+use rustls::{CipherSuite, ClientConfig, ClientConnection, Connection, Error, PeerIncompatible, ServerConfig, ServerConnection};
 
 use crate::tls_pem::{self, Part};
 
@@ -28,6 +29,14 @@ pub type Fault = String;
 
 fn fault(error: impl Display) -> Fault {
     error.to_string()
+}
+
+/// ring, and of its suites first the one with SHA-256: processors have instructions for that and not for SHA-384, which is a seventh of
+/// a handshake. Keys for NTS have 128 bits of strength with AEAD 15 as well; who offers nothing but AES-256 gets it.
+fn provider() -> CryptoProvider {
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    provider
 }
 
 /// What a peer did, in words where rustls has only a name for it.
@@ -52,7 +61,7 @@ pub struct Server(Arc<ServerConfig>);
 impl Server {
     /// All PEM. authorities: a client has to show a certificate of theirs; None: no client is asked for one.
     pub fn new(chain: &[u8], key: &[u8], authorities: Option<&[u8]>) -> Result<Self, Fault> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13]).map_err(fault)?;
         let builder = match authorities {
             None => builder.with_no_client_auth(),
@@ -64,6 +73,7 @@ impl Server {
         let (chain, key) = (tls_pem::chain(chain)?, tls_pem::key(key)?);
         let mut config = builder.with_single_cert(chain, key).map_err(tls_pem::unfit)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
+        config.ignore_client_order = true;
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self(Arc::new(config)))
@@ -81,7 +91,7 @@ pub struct Client(Arc<ClientConfig>);
 impl Client {
     /// All PEM. own: certificate chain and key, for servers that ask for them.
     pub fn new(authorities: &[u8], own: Option<(&[u8], &[u8])>) -> Result<Self, Fault> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let roots = tls_pem::authorities(Part::Authorities, authorities)?;
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]).map_err(fault)?;
         let builder = builder.with_root_certificates(roots);
