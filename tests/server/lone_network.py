@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable
 from ipaddress import ip_address
 
-__all__ = ["IN_NAMESPACE", "change_address", "in_namespace"]
+__all__ = ["IN_NAMESPACE", "change_address", "in_namespace", "set_mtu"]
 
 IN_NAMESPACE = os.geteuid() == 0
 """Whether namespaces can be had; a user without privileges would need one of users first, which a process with threads can't get."""
 
 _CLONE_NEWNET = 0x40000000
-_SIOCSIFFLAGS = 0x8914
+_SIOCSIFFLAGS, _SIOCSIFMTU = 0x8914, 0x8922
 _UP_AND_RUNNING = 0x41
 _NEW, _DELETE = 20, 21  # RTM_NEWADDR, RTM_DELADDR
 _NO_DAD = 0x02
@@ -60,3 +60,9 @@ def change_address(text: str, *, present: bool = True, interface: int = 1) -> No
 def _raise_loopback() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _UP_AND_RUNNING))
+
+
+def set_mtu(octets: int) -> None:
+    """Let the loopback interface bear packets of so many octets in one piece."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFMTU, struct.pack("16si20x", b"lo", octets))

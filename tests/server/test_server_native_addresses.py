@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from lone_network import IN_NAMESPACE, change_address, in_namespace
+from lone_network import IN_NAMESPACE, change_address, in_namespace, set_mtu
 from served_states import locked_now
 
 from stratum1.server import ListenAddress
@@ -217,6 +217,29 @@ def test_no_packet_is_lost_while_sockets_come_and_go() -> None:
             (counted,) = plane.counters().values()
             assert asked >= 10
             assert counted.accepted == asked
+        finally:
+            plane.stop()
+
+    in_namespace(call)
+
+
+@inside
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_replies_longer_than_the_path_bears_leave_in_fragments(host: str) -> None:
+    def call() -> None:
+        set_mtu(1500)
+        plane = NativePlane([ListenAddress(ip_address("::"), 0)], ServiceSettings(), locked_now())
+        plane.start()
+        try:
+            identifier = struct.pack("!HH", 0x0104, 1904) + bytes(range(256)) * 7 + bytes(108)  # is echoed
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(5)
+                client.connect((host, plane.addresses[0].port))
+                for request in (REQUEST + identifier, REQUEST, REQUEST + identifier):
+                    client.send(request)
+                    assert client.recv(4096)[48:] == request[48:]
+            (counted,) = plane.counters().values()
+            assert counted.response_send_errors == 0
         finally:
             plane.stop()
 

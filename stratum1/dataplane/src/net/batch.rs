@@ -7,6 +7,7 @@ use std::ptr;
 
 use super::checked;
 use super::control::{Destination, Outgoing, Received};
+use super::endpoint::set_fragments;
 use crate::access::{Address, Sender};
 use crate::wire::{MAX_REQUEST, ReplyBuffer};
 
@@ -128,6 +129,12 @@ impl Batch {
         (Request { octets: &slot.request[..length], sender: sender(&slot.name), told }, &mut slot.reply)
     }
 
+    /// Whom a datagram of the last `receive` came from.
+    #[inline]
+    pub fn sender(&self, index: usize) -> Sender {
+        sender(&self.slots[index].name)
+    }
+
     /// Queue the first `length` octets of a reply for its sender; `leave_from` and `stamp` as control messages. Returns its place.
     #[inline]
     pub fn queue(&mut self, index: usize, length: usize, leave_from: Option<Destination>, stamp: u32) -> usize {
@@ -162,6 +169,10 @@ impl Batch {
             match checked(result) {
                 Ok(count) if count > 0 => next += count as usize,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    sent.failed |= u64::from(!self.send_in_fragments(socket, next)) << next;
+                    next += 1;
+                }
                 _ => {
                     sent.failed |= 1 << next;
                     next += 1;
@@ -169,6 +180,15 @@ impl Batch {
             }
         }
         sent
+    }
+
+    /// Send one reply that is longer than its path bears in one piece; whether the kernel took it.
+    fn send_in_fragments(&mut self, socket: BorrowedFd<'_>, place: usize) -> bool {
+        let _ = set_fragments(socket, true); // IPv6 sockets know no such option, and need none
+        // SAFETY: the header in this place was pointed at a reply, name and control of `self`.
+        let result = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const self.headers[place].msg_hdr, libc::MSG_DONTWAIT) };
+        let _ = set_fragments(socket, false);
+        result >= 0
     }
 
     fn point_at_replies(&mut self, queued: usize) {

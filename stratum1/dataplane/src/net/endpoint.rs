@@ -19,6 +19,16 @@ const SO_MEMINFO: libc::c_int = 55;
 /// SK_MEMINFO_DROPS of linux/sock_diag.h.
 const DROPS: usize = 8;
 
+/// Whether IPv4 datagrams may leave in fragments. Where they may, each needs an identification, which costs 6 % of a request; where
+/// they may not, a datagram that is too long is an error.
+pub fn set_fragments(socket: BorrowedFd<'_>, allowed: bool) -> io::Result<()> {
+    let value = if allowed { libc::IP_PMTUDISC_WANT } else { libc::IP_PMTUDISC_DO };
+    let (value_at, length) = ((&raw const value).cast(), size_of_val(&value) as libc::socklen_t);
+    // SAFETY: `value` is an int of the length given and outlives the call.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, value_at, length) };
+    checked(result).map(drop)
+}
+
 /// Which stamps a socket asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamping {
@@ -49,6 +59,7 @@ impl Endpoint {
         let reported = if stamping == Stamping::Hardware { REPORTED | HARDWARE } else { REPORTED };
         let endpoint = Self { socket, reported };
         endpoint.set_stamping(reported)?;
+        let _ = set_fragments(endpoint.as_fd(), false); // IPv6 sockets know no such option
         Ok(endpoint)
     }
 
