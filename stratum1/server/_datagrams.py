@@ -148,7 +148,10 @@ class Datagrams:
         """Make the control message that has the reply leave from the address that was asked."""
         told, asked = self._told.octets, self._asked.octets
         at = _CONTROL * number
-        goal, end = at + _INFO, at + self._lengths[16 * number + _CONTROL_LENGTH]
+        goal, end, info = at + _INFO, at + self._lengths[16 * number + _CONTROL_LENGTH], at + _STAMP_SPACE + _MESSAGE.size
+        if self._ipv6 and info < end and told[info] != 0xFE and told[info - _MESSAGE.size : info] == _INFO6:  # as nearly always
+            asked[goal : goal + 20] = told[info : info + 16] + _ANY
+            return
         while at + _MESSAGE.size < end:  # the first is the stamp, the second what is looked for
             size, level, kind = _MESSAGE.unpack_from(told, at)
             place = at + _MESSAGE.size

@@ -1,6 +1,6 @@
 """The settings of a service and of one listener, laid out for answering: made once, and kept while TimeStates come and go. Pure."""
 
-from functools import lru_cache, partial
+from functools import partial
 
 from stratum1.ntp import Mode
 from stratum1.nts.cookies import CookieJar
@@ -12,8 +12,6 @@ from ._tables import InterleavedTable, RateTable, Tables, address_hash, network_
 from .service import AccessAction, ListenerSettings, RateLimit, ServiceSettings
 
 __all__ = ["Rules"]
-
-_REMEMBERED = 16_384  # hashes of addresses, so that a client that asks often costs less
 
 
 class Rules:
@@ -42,8 +40,7 @@ class Rules:
         self.silent = listener.nts_only_silence
         self.smear = smear
         self.verdicts = verdicts(service.ntpv5)
-        # a keyed cache would hold the seed; the partial has it, and the cache knows addresses only
-        self.network_hash = lru_cache(_REMEMBERED)(partial(network_hash, service.hash_seed))
+        self.network_hash = partial(network_hash, service.hash_seed)
         self.address_hash = partial(address_hash, service.hash_seed)
         self.prefixes = tuple(self._prefix(first) for first in range(256))
 
