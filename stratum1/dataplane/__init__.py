@@ -7,9 +7,14 @@ from typing import Any
 __all__ = ["MISSING", "native"]
 
 
+_NEEDED = ("Service", "Listener", "PureResponder", "Workers", "TlsServer", "TlsClient", "seal_cookie")
+
+
 def _load() -> tuple[ModuleType | None, str]:
     try:
-        return import_module("stratum1._dataplane"), ""
+        module = import_module("stratum1._dataplane")
+        lacking = [name for name in _NEEDED if not hasattr(module, name)]
+        return (None, f"it was built from another version: it has no {lacking[0]}") if lacking else (module, "")
     except ModuleNotFoundError:
         return None, "it was not built (no Rust toolchain of at least 1.85 when stratum1 was installed)"
     except ImportError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sntp_peers import Island, Peers, island
 
-PLANES = ("python",)
+PLANES = ("python", "native")
 AHEAD = 0.25
 """Our server's time minus the host's, seconds."""
 NEAR = 0.05
