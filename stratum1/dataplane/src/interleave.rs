@@ -82,10 +82,14 @@ impl InterleavedTable {
         estimate(&self.groups, |group| group.0.iter().filter(|slot| slot.key.load(Relaxed) != EMPTY).count())
     }
 
-    /// Forgets everything: the served time was stepped.
+    /// Forgets everything: the served time was stepped. A slot that is being written at this instant stays: its writer would else
+    /// share it with the next one.
     pub fn clear(&self) {
         for slot in self.groups.iter().flat_map(|group| &group.0) {
-            slot.key.store(EMPTY, Release);
+            let seen = slot.key.load(Acquire);
+            if seen != BUSY {
+                let _ = slot.key.compare_exchange(seen, EMPTY, Acquire, Relaxed); // taken or claimed meanwhile: as good
+            }
         }
     }
 
@@ -95,7 +99,8 @@ impl InterleavedTable {
             return false;
         }
         slot.tx_ns.store(tx_ns, Release);
-        slot.key.compare_exchange(BUSY, key, Release, Relaxed).is_ok() // fails only if cleared meanwhile
+        slot.key.store(key, Release);
+        true
     }
 }
 
