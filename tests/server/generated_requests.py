@@ -43,13 +43,14 @@ class _Earlier(NamedTuple):
 
 @dataclass
 class Maker:
-    """Makes requests for a scene, one after the other, a little later each."""
+    """Makes requests for a scene, one after the other, a little later each; some at served times at which replies change (edges)."""
 
     scene: Scene
     chance: random.Random
     now: int
     earlier: list[_Earlier] = field(default_factory=list)
     saved: list[_Earlier] = field(default_factory=list)
+    edges: tuple[int, ...] = ()
     cookies: dict[tuple[Session, MasterKey], bytes] = field(default_factory=dict)
 
     def make(self) -> Asked:
@@ -65,7 +66,9 @@ class Maker:
             request = self._damaged(request)
         hold = chance.choice((0, 1, 300_000, NS, NS + 1, -1, -NS)) if chance.random() < 0.1 else 20_000
         received = self.now
-        if chance.random() < 0.01:  # as a clock that is wrong by centuries would have it
+        if chance.random() < 0.05 and self.edges:
+            received = chance.choice(self.edges) - chance.choice((0, hold, hold, hold)) + chance.choice((0, 0, -1, 1))
+        elif chance.random() < 0.01:  # as a clock that is wrong by centuries would have it
             received = chance.choice((0, -1, -NS, 1 << 61, -(1 << 61), chance.randrange(1 << 62)))
         return Asked(request, sender, UtcNs(received), UtcNs(received + hold))
 

@@ -17,7 +17,7 @@ from stratum1.server import Smear
 from stratum1.server.service import AccessAction, AccessRule, ListenerSettings, RateLimit, ServiceSettings
 from stratum1.timescale import NS, UtcNs, from_rfc3339
 
-__all__ = ["Scene", "make_scene", "make_state"]
+__all__ = ["Scene", "edges_of", "make_scene", "make_state"]
 
 _LEAP = from_rfc3339("2027-01-01T00:00:00Z")
 _ERA = from_rfc3339("2036-02-07T06:28:16Z")
@@ -130,3 +130,10 @@ def make_state(chance: random.Random, now: int) -> TimeState:
         monotonic=monotonic if chance.random() < 0.7 else None,
         tai_offset=chance.choice((37, 38, 0)),
     )
+
+
+def edges_of(state: TimeState) -> tuple[int, ...]:
+    """The served times at which replies from a state change."""
+    leaps = {plan.at for plan in (state.leap_plan, state.smeared_leap) if plan is not None}
+    around = {at + distance for at in leaps for distance in (0, -NS, -43_200 * NS, 43_200 * NS)}
+    return tuple(sorted({state.valid_until, state.reference_time, state.bound_at, _ERA, *around}))
