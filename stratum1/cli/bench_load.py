@@ -14,7 +14,7 @@ ALLOWED_LOSS = 0.01
 """Of the requests: a rate at which more are lost is above what the server can do."""
 
 _DRAIN = 0.5
-_OPEN = 16_384
+_OPEN = 65_536
 """Requests that can be open at a time where no mode says otherwise."""
 _TRIAL = 0.4
 _FIRST_RATE, _LAST_RATE = 8_000.0, 4_000_000.0

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CoreMeter", "children", "cpu_ns", "resident_mb"]
+__all__ = ["CoreMeter", "children", "cpu_ns", "resident_mb", "threads_ns"]
 
 _TICK_NS = 1e9 / os.sysconf("SC_CLK_TCK")
 
@@ -33,6 +33,18 @@ def cpu_ns(pid: int) -> int:
                 total += int(task.read_text().split()[0])
             except OSError:
                 continue
+    return total
+
+
+def threads_ns(name: str) -> int:
+    """CPU time of the kernel threads whose name begins so, ns."""
+    total = 0
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().startswith(name):
+                total += int((comm.parent / "schedstat").read_text().split()[0])
+        except OSError:
+            continue
     return total
 
 

@@ -60,6 +60,7 @@ _TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("highest rate under 1 % loss", ("plain", "lossless_per_second")),
         Column("CPU a request, processes, us", ("plain", "cpu_ns_a_request"), 1e-3, ".2f", ratio=True),
         Column("whole core a request, us", ("core", "busy_ns_a_request"), 1e-3, ".2f", ratio=True),
+        Column("the same, by its threads, us", ("core", "threads_ns_a_request"), 1e-3, ".2f", ratio=True),
         Column("eBPF run time, ns", ("plain", "xdp_ns_a_run"), 1.0, ".0f"),
     ),
     "Latency of plain NTP at 20,000 requests/s from 1,000 addresses": (

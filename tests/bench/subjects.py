@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "dataplane"))
+from sntp_peers import tool
 from tls_certificates import Authority
 from trixie_peers import Trixie
 
-from bench.cable import SERVER, Cable, pinned
+from bench.cable import SERVER, SERVER_END, Cable, pinned
 
 __all__ = ["CORE", "PEERS", "SUBJECTS", "Running", "Subject", "make_certificate", "running"]
 
@@ -32,6 +33,7 @@ class Subject:
     peer: str | None = None
     arguments: tuple[str, ...] = ()
     config: str = ""
+    xdp: bool = False
 
 
 _CHRONY = """local stratum 1
@@ -85,7 +87,7 @@ SUBJECTS = (
     ),
     Subject("native", "1 worker, all features on", interleaved=True, arguments=("--plane", "native", "--workers", "1")),
     Subject("native, 2 workers", "2 workers on one core", interleaved=True, arguments=("--plane", "native", "--workers", "2")),
-    Subject("XDP", "native mode on veth, 1 worker behind it", interleaved=True, arguments=("--plane", "xdp", "--workers", "1")),
+    Subject("XDP", "native mode on veth, 1 worker behind it", interleaved=True, arguments=("--plane", "xdp", "--workers", "1"), xdp=True),
     Subject("Python", "all features on", interleaved=True, arguments=("--plane", "python", "--workers", "1")),
 )
 PEERS = tuple(each.peer for each in SUBJECTS if each.peer)
@@ -132,10 +134,17 @@ def running(subject: Subject, cable: Cable, directory: Path, trixie: Trixie) -> 
             yield Running(process, log)
         finally:
             _end(subject, process)
+            if subject.xdp:
+                cable.server.ip(f"link set dev {SERVER_END} xdp off")
 
 
 def _ours(subject: Subject, directory: Path) -> list[str]:
+    attach = [sys.executable, "-m", "stratum1", "xdp", "attach", "--interface", SERVER_END, "--mode", "native", "--group", "root"]
+    # pins of its own: in a mount namespace, and gone with it
+    words = f'mount -t bpf bpf /sys/fs/bpf && {" ".join(attach)} && exec "$@"'
+    before = [tool("unshare"), "--mount", "sh", "-c", words, "sh"] if subject.xdp else []
     return [
+        *before,
         sys.executable,
         str(_HERE / "serve.py"),
         f"{SERVER}:123",
