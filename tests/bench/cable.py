@@ -13,7 +13,8 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "interop"))
@@ -28,6 +29,15 @@ SAMPLE = 64
 _ETHTOOL, _SET_GRO = 0x8946, 0x2C  # SIOCETHTOOL, ETHTOOL_SGRO
 # classic BPF: IPv4 and UDP and source port 123 and client port not a multiple of 64: 2 (TC_ACT_SHOT), else 0 (TC_ACT_OK)
 _DROP = "11,40 0 0 12,21 0 7 2048,48 0 0 23,21 0 5 17,40 0 0 34,21 0 3 123,40 0 0 36,84 0 0 63,21 0 1 0,6 0 0 0,6 0 0 2"
+_PASS_ALL = """
+import sys
+from socket import if_nametoindex
+from stratum1.xdp import _bpf
+program = _bpf.load_program("pass", bytes.fromhex("b7000000020000009500000000000000"), "Apache-2.0")  # r0 = XDP_PASS; exit
+link = _bpf.attach_xdp(program, if_nametoindex(sys.argv[1]), 4)  # native mode
+print("ready", flush=True)
+sys.stdin.read()
+"""
 
 
 class Cable:
@@ -45,8 +55,24 @@ class Cable:
             self._run(place, "tc", "qdisc", "add", "dev", name, "clsact")
             mac = self._mac(self.generator if other == GENERATOR_END else self.server, other)
             place.ip(f"neigh replace {GENERATOR if other == GENERATOR_END else SERVER} lladdr {mac} nud permanent dev {name}")
-        # XDP answers from one end of a veth pair only arrive where the other one takes its packets by NAPI, which GRO switches on
-        self.set_gro(self.generator, GENERATOR_END, on=True)
+
+    @contextmanager
+    def taking_xdp(self) -> Iterator[None]:
+        """The generator's end takes what an XDP program sends meanwhile: a veth does while it has a program itself, one that passes all."""
+        argv = [sys.executable, "-c", _PASS_ALL, GENERATOR_END]
+        with subprocess.Popen(self.generator.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            try:
+                if holder.stdout is None or holder.stdout.readline() != "ready\n":
+                    raise SystemExit(f"no XDP program can be put into {GENERATOR_END}")
+                yield
+            finally:
+                holder.communicate(timeout=10)
+
+    def program(self) -> int:
+        """The id of the XDP program at the server's end."""
+        argv = self.server.command([tool("ip"), "link", "show", "dev", SERVER_END])
+        words = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=10).stdout.split()
+        return int(words[words.index("prog/xdp") + 2])
 
     def drop_answers(self, wanted: bool) -> None:
         """Whether only the answers to every 64th client port (SAMPLE) pass."""

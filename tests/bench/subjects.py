@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +125,7 @@ def running(subject: Subject, cable: Cable, directory: Path, trixie: Trixie) -> 
     log = directory / "log"
     argv = _ours(subject, directory) if subject.peer is None else _theirs(subject, directory, trixie)
     with (
+        cable.taking_xdp() if subject.xdp else nullcontext(),
         log.open("w") as out,
         subprocess.Popen(
             cable.server.command(pinned(CORE, argv)), stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, text=True

@@ -107,7 +107,7 @@ class Bench:
         before = cpu_ns(self._server.pid)
         if not self._subject.xdp:
             return {**self._order(do, **order), "cpu_ns": cpu_ns(self._server.pid) - before}
-        programs = ProgramTimes()
+        programs = ProgramTimes(self._cable.program())
         told = self._order(do, **order)
         return {**told, **programs.since(), "cpu_ns": cpu_ns(self._server.pid) - before}
 
