@@ -54,6 +54,7 @@ class Load:
             "rate": rate,
             "seconds": seconds,
             "drain": _DRAIN,
+            "burst": 1,
             "sources": None if self.first_address is None else (int(self.first_address), self.addresses),
             "frames": self.frames,
         }

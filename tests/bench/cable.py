@@ -94,6 +94,7 @@ class Cable:
             try:
                 if core is not None and entry.read_text().startswith(f"napi/{name}-"):
                     os.sched_setaffinity(int(entry.parent.name), {core})
+                    os.setpriority(os.PRIO_PROCESS, int(entry.parent.name), -19)
             except OSError:
                 continue  # gone meanwhile
 

@@ -30,12 +30,12 @@ class Generator:
         return done
 
     def do_requests(
-        self, mode: str, rate: float, seconds: float, addresses: int = 60_000, sample: int = 1, drain: float = 0.2
+        self, mode: str, rate: float, seconds: float, addresses: int = 60_000, sample: int = 1, drain: float = 0.2, burst: int = 1
     ) -> dict[str, Any]:
         """Plain, interleaved or (after do_keys) NTS requests in an open loop."""
         ready = self._ready if mode == "ready" else []
         load = Load(mode, ready, addresses, self._clients, self._frames, sample)
-        plan = {**load.plan(rate, seconds), "drain": drain}
+        plan = {**load.plan(rate, seconds), "drain": drain, "burst": burst}
         found = figures(self._crate.load_requests(self._crate.LoadWatch(), str(self._host), 123, plan))
         kept = found.pop("kept")
         if self._keys is not None and ready:

@@ -58,6 +58,8 @@ pub struct Pace {
     pub seconds: f64,
     /// Seconds to wait for the last answers.
     pub drain: f64,
+    /// So many requests leave together once the last of them is due (1: each when it is due).
+    pub burst: u64,
 }
 
 /// How the generator itself fared.
@@ -120,15 +122,15 @@ impl Run<'_> {
             let now = self.now();
             let due = ((now as f64 / apart) as u64 + 1).min(total);
             let late = now - (self.turn as f64 * apart) as i64;
-            let (given_up, count) = step(due.saturating_sub(self.turn), late);
+            let (given_up, count) = step(whole(due.saturating_sub(self.turn), pace.burst, due == total), late);
             self.course.skipped += given_up;
             self.turn += given_up;
             if count > 0 {
                 self.course.latest = self.course.latest.max(late);
                 self.send(count, apart)?;
             }
-            if self.receive()? == 0 && due <= self.turn {
-                self.rest((self.turn as f64 * apart) as i64 - self.now());
+            if self.receive()? == 0 && count == 0 {
+                self.rest(((self.turn + pace.burst - 1) as f64 * apart) as i64 - self.now());
             }
             self.show(watch);
         }
@@ -207,6 +209,11 @@ impl Run<'_> {
     }
 }
 
+/// Of the requests that are due, those that make whole bursts, or all once the last one is.
+fn whole(due: u64, burst: u64, last: bool) -> u64 {
+    if last { due } else { due / burst * burst }
+}
+
 /// Of the requests that are due, the first of them `late` ns ago: how many are given up, else how many are sent now.
 fn step(due: u64, late: i64) -> (u64, usize) {
     if due > 0 && late > OLDEST_BACKLOG { (due, 0) } else { (0, due.min(BATCH as u64) as usize) }
@@ -277,6 +284,11 @@ mod tests {
     }
 
     #[test]
+    fn bursts_are_whole_but_for_the_last() {
+        assert_eq!([whole(15, 16, false), whole(17, 16, false), whole(33, 1, false), whole(5, 16, true)], [0, 16, 33, 5]);
+    }
+
+    #[test]
     fn addresses_go_round() {
         let first = Ipv4Addr::new(10, 99, 0, 255);
         assert_eq!([0, 1, 2, 3].map(|number| nth(first, number, 3).octets()[2..4].to_vec()), [[0, 255], [1, 0], [1, 1], [0, 255]]);
@@ -302,7 +314,7 @@ mod tests {
         });
         let mut clients = Clients::new(crate::load_clients::Asking::Plain, 256, 1).unwrap();
         let (port, watch) = (Port::connected(target).unwrap(), Watch::default());
-        let pace = Pace { rate: 2000.0, seconds: 0.1, drain: 0.2 };
+        let pace = Pace { rate: 2000.0, seconds: 0.1, drain: 0.2, burst: 1 };
         let course = run(&mut clients, &port, &Route::Datagrams { sources: None }, &pace, &watch).unwrap();
         let (asked, answered) = answering.join().unwrap();
         let counts = &clients.counts;

@@ -59,6 +59,8 @@ struct Requests {
     #[pyo3(item)]
     drain: f64,
     #[pyo3(item)]
+    burst: u64,
+    #[pyo3(item)]
     sources: Option<(u32, u32)>,
     #[pyo3(item)]
     frames: Option<(u32, [u8; 12])>,
@@ -67,7 +69,8 @@ struct Requests {
 /// Send requests in an open loop; what became of them. Raises ValueError for what can't be, OSError where the network refuses.
 #[pyfunction]
 fn load_requests<'py>(py: Python<'py>, watch: &LoadWatch, host: IpAddr, port: u16, plan: Requests) -> PyResult<Bound<'py, PyDict>> {
-    let pace = pace(plan.rate, plan.seconds, plan.drain)?;
+    let mut pace = pace(plan.rate, plan.seconds, plan.drain)?;
+    pace.burst = plan.burst.clamp(1, 1024);
     let asking = match plan.mode.as_str() {
         "plain" => Asking::Plain,
         "interleaved" => Asking::Interleaved,
@@ -86,7 +89,7 @@ fn load_requests<'py>(py: Python<'py>, watch: &LoadWatch, host: IpAddr, port: u1
 
 fn pace(rate: f64, seconds: f64, drain: f64) -> PyResult<Pace> {
     let right = rate > 0.0 && rate <= 1e8 && (0.0..=86_400.0).contains(&seconds) && (0.0..=60.0).contains(&drain);
-    right.then_some(Pace { rate, seconds, drain }).ok_or_else(|| {
+    right.then_some(Pace { rate, seconds, drain, burst: 1 }).ok_or_else(|| {
         PyValueError::new_err(format!("rate {rate}, seconds {seconds}, drain {drain}: up to 1e8 a second, 86400 s and 60 s are possible"))
     })
 }
