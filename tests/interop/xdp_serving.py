@@ -21,7 +21,8 @@ _LIMITED = ServiceSettings(rate_limit=RateLimit(interval_ns=1 << 33, burst=3, le
 
 def state() -> TimeState:
     """Locked to GPS on the host's own time, good for two seconds."""
-    served = UtcNs(time.clock_gettime_ns(time.CLOCK_REALTIME))
+    before, now, after = time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_REALTIME), time.monotonic_ns()
+    served = UtcNs(now)
     return TimeState(
         state=LockState.LOCKED,
         in_specification=True,
@@ -37,7 +38,7 @@ def state() -> TimeState:
         reference_time=UtcNs(served - NS),
         valid_until=UtcNs(served + 2 * NS),
         realtime=Mapping(0, KernelClockId.REALTIME, served, served, 0.0),
-        monotonic=Mapping(0, KernelClockId.MONOTONIC, time.monotonic_ns(), served, 0.0),
+        monotonic=Mapping(0, KernelClockId.MONOTONIC, (before + after) // 2, served, 0.0),
     )
 
 
