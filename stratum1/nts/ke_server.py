@@ -168,9 +168,14 @@ class KeServer:
         self._kept = decision.keep
         return decision
 
+    @property
+    def idle(self) -> bool:
+        """Whether the connection was kept after a request and nothing of another one has come: nobody owes anything."""
+        return self._kept and not self._reader.octets
+
     def time_out(self) -> Reply | None:
         """The answer to a client that did not finish its request in time; None for a kept connection that is merely idle."""
-        return None if self._kept and not self._reader.octets else _error(ErrorCode.BAD_REQUEST, KeOutcome.TIMEOUT)
+        return None if self.idle else _error(ErrorCode.BAD_REQUEST, KeOutcome.TIMEOUT)
 
     @staticmethod
     def failed() -> Reply:

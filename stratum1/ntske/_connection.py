@@ -191,7 +191,7 @@ class Connection:
 
     def _gone(self) -> None:
         """The peer sends no more."""
-        if not self.ending:
+        if not self.ending and not (self._server is not None and self._server.idle):
             self._finish(KeOutcome.LOST)
         self.over = True
 

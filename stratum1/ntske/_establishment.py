@@ -235,9 +235,9 @@ class KeyEstablishment:
             self._listener.configure(self._service())
 
     def _rekey(self, ring: KeyRing) -> None:
+        self._rekeyed(ring)  # first those who open cookies, then who seals them
         if self._listener is not None:
             self._listener.rekey(cookie_sealer(ring))
-        self._rekeyed(ring)
         self._tell(False, f"the NTS master key was changed: key {ring.current.key_id:06x} seals cookies, {len(ring.accepted)} open them")
 
     def _listen(self) -> None:

@@ -313,6 +313,25 @@ def test_a_pool_keeps_its_connection_and_brings_its_keys(backend: TlsBackend) ->
         eventually(lambda: outcomes(listener) == {KeOutcome.LISTED: 1, KeOutcome.ISSUED: 3})
 
 
+def test_a_pool_that_leaves_or_falls_silent_is_not_lost(openssl: TlsBackend) -> None:
+    asked = encode(Record(RecordKind.TOKEN, b"the pool"), Record(RecordKind.KEEP_ALIVE), Record(RecordKind.AEAD_LIST), END)
+    with listening(make_service(openssl, KePolicy(tokens=(b"the pool",))), QUICK) as listener:
+        for leaves in (True, False):
+            with Client(listener.port) as client:
+                client.shake_hands()
+                client.say(asked)
+                while not client.session.plaintext():
+                    client.pump()
+                if leaves:
+                    client.session.close()
+                    client.flush()
+                else:
+                    assert client.hear() == b""
+                    assert client.session.closed  # the server says that it ends
+        eventually(lambda: listener.counters().connections == 0)
+        assert outcomes(listener) == {KeOutcome.LISTED: 2}
+
+
 def test_a_key_that_can_t_be_exported_is_an_internal_error(openssl: TlsBackend) -> None:
     def broken(*_: object) -> bytes:
         raise ValueError("no")
