@@ -55,8 +55,7 @@ def settings(directory: Path) -> list[str]:
     return ["cmdport 0", f"bindcmdaddress {directory / 'chronyd.sock'}", f"pidfile {directory / 'pid'}"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-@pytest.mark.parametrize("wildcard", [False, True])
+@pytest.mark.parametrize(("host", "wildcard"), [("127.0.0.1", True), ("::1", False)])
 def test_chronyd_with_xleave_gets_the_kernels_transmit_stamps(peers: Peers, tmp_path: Path, plane: str, host: str, wildcard: bool) -> None:
     source = f"server {host} xleave iburst minpoll -2 maxpoll -2"
     listen = ["[::]:123"] if wildcard else ["127.0.0.1:123", "[::1]:123"]
@@ -64,7 +63,7 @@ def test_chronyd_with_xleave_gets_the_kernels_transmit_stamps(peers: Peers, tmp_
         with place.running(*peers.chronyd, "-x", "-d", "-u", "root", *settings(tmp_path), source):
             client = Client(place, peers, tmp_path)
             until(lambda: client.about(host).get("Interleaved") == "Yes")
-            time.sleep(2)
+            time.sleep(1)
             told = client.about(host)
         counted = place.finish()
     assert told["Interleaved"] == "Yes", told
@@ -78,7 +77,7 @@ def test_chronyd_with_xleave_gets_the_kernels_transmit_stamps(peers: Peers, tmp_
     assert any(counted["send_delays"])
 
 
-@pytest.mark.parametrize("kind", ["SHA256", "AES128", "SHA1", "MD5", "SHA512", "AES256"])
+@pytest.mark.parametrize("kind", ["SHA256", "AES128", "MD5", "AES256"])
 def test_chronyd_with_a_symmetric_key(peers: Peers, tmp_path: Path, plane: str, kind: str) -> None:
     secret = "00112233445566778899aabbccddeeff" * (2 if kind == "AES256" else 1)
     keys = tmp_path / "chrony.keys"
