@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn awaited(key: u64) -> Awaited {
-        Awaited { key: Some(key), departure: Departure { called_ns: 0, place: 0, batch: 1 } }
+        Awaited { key: Some(key), departure: Departure { called_ns: 0, place: 0, class: 0 } }
     }
 
     #[test]

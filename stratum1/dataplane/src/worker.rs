@@ -312,7 +312,7 @@ impl<'a> Worker<'a> {
             line.ring.restart();
             let _ = endpoint.restart_numbers(); // fails only for a socket that is broken altogether
         } else if asked != 0 {
-            self.notes.await_stamps(&mut line.ring, queued, called_ns);
+            self.notes.await_stamps(&mut line.ring, queued, called_ns, line.delay.class());
             self.read_stamps(place);
         }
     }

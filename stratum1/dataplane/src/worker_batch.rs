@@ -120,9 +120,9 @@ fn stamp(told: &Received, cards: &[Card], now_ns: i64) -> (i64, usize) {
 
 impl Notes {
     /// Await the stamps of the replies that asked.
-    pub fn await_stamps(&self, ring: &mut Ring, queued: usize, called_ns: i64) {
+    pub fn await_stamps(&self, ring: &mut Ring, queued: usize, called_ns: i64, class: u8) {
         for place in (0..queued).filter(|place| self.asked >> place & 1 != 0) {
-            let departure = Departure { called_ns, place: place as u8, batch: queued as u8 };
+            let departure = Departure { called_ns, place: place as u8, class };
             let key = (self.keys[place] != 0).then_some(self.keys[place]);
             ring.push(Awaited { key, departure });
         }
