@@ -1,16 +1,17 @@
 # Two commands matter: `make run` and `make test`. Both do all of their own set-up and are quick once it is done.
 SHELL := /bin/bash
+export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
 CACHE := .cache
 # What the native data plane and the eBPF program of the XDP data plane are built from.
-NATIVE := $(wildcard stratum1/dataplane/Cargo.* stratum1/dataplane/src/*.rs stratum1/dataplane/xdp/*.[ch])
+NATIVE := $(wildcard stratum1/dataplane/Cargo.* stratum1/dataplane/src/*.rs stratum1/dataplane/src/*/*.rs stratum1/dataplane/xdp/*.[ch])
 # command:Debian package
-TEST_TOOLS := git:git mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 nsenter:util-linux systemd-analyze:systemd chromium:chromium
+TEST_TOOLS := git:git cargo-clippy:rust-clippy cargo-fmt:rustfmt mmdebstrap:mmdebstrap unshare:util-linux ip:iproute2 nsenter:util-linux systemd-analyze:systemd chromium:chromium
 BENCH_TOOLS := mmdebstrap:mmdebstrap unshare:util-linux nsenter:util-linux taskset:util-linux ip:iproute2 tc:iproute2
 
-.PHONY: help run native test test-first test-floor test-long lint docs bench bench-cost bench-timing bench-kernel lock clean
+.PHONY: help run native test test-native test-first test-floor test-long lint docs bench bench-cost bench-timing bench-kernel lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,8 +23,13 @@ native: $(CACHE)/test.stamp ## builds the native data plane and the eBPF program
 	STRATUM1_NATIVE=require $(BIN)/python setup.py --quiet build_rust --inplace
 	STRATUM1_XDP=require $(BIN)/python setup.py --quiet build_xdp
 
-test: $(CACHE)/test.stamp test-tools lint ## everything that CI runs: lint, types, tests under Python 3.11 and in a Debian trixie root
+test: $(CACHE)/test.stamp test-tools lint test-native ## everything that CI runs: lint, types, tests under Python 3.11 and in a Debian trixie root
 	@tools/test.sh
+
+test-native: $(CACHE)/test.stamp test-tools ## only the crate: format, clippy, its own tests
+	cd stratum1/dataplane && cargo fmt --check
+	cd stratum1/dataplane && cargo clippy --quiet --locked --all-targets --no-default-features -- --deny warnings
+	cd stratum1/dataplane && cargo test --quiet --locked --no-default-features
 
 test-first: $(CACHE)/test.stamp ## only the first lane, as `make test-first ARGS="tests/gnss -x"`
 	$(BIN)/python -m pytest $(ARGS)
