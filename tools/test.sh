@@ -10,10 +10,15 @@ status=0
 first=$(.venv/bin/python -c 'import platform; print("python-" + platform.python_version())')
 tools/floor.sh "$cache/floor.xml" >"$cache/floor.log" 2>&1 &
 floor=$!
-trap 'kill "$floor" 2>/dev/null' INT TERM
+# what the interoperability tests talk to, which come in the middle of lane 1; they fetch it themselves where it is not there yet
+(tests/interop/fetch_peers.sh "$PWD/.cache/peers" &&
+    tests/interop/fetch_trixie.sh "$PWD/.cache/trixie-peers" chrony ntpd-rs ntpsec openntpd ntpsec-ntpdig) >"$cache/peers.log" 2>&1 &
+peers=$!
+trap 'kill "$floor" "$peers" 2>/dev/null' INT TERM
 echo "== lane 1: $first, pinned packages"
 [[ $first == python-3.11.* ]] || echo "(there is no Python 3.11 on this machine; CI has one)"
 .venv/bin/python -m pytest --quiet --durations=25 --junitxml="$cache/first.xml" "$@" || status=1
+wait "$peers" || { cat "$cache/peers.log" && status=1; }
 wait "$floor" || status=1
 echo "== lane 2: Python 3.13 in a Debian trixie root, trixie's packages"
 cat "$cache/floor.log"

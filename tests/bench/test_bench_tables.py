@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from bench.service_table import GOALS, goals_table, medians, tables, write_into
 
 

@@ -128,7 +128,7 @@ def test_recording_without_a_fix_never_locks_and_says_why(rigs: dict[str, _Rig],
     time.sleep(max(0.0, left))  # longer than any of the others needs
     status: Any = daemon.status()
     assert status["lock"]["state"] in ("cold", "acquiring")
-    assert status["pps"]["pulses"] > 30
+    assert status["pps"]["pulses"] > 20
     reason = status["refclock"]["reason"]
     assert "fix" in reason or "position" in reason, reason
     assert not daemon.ask().measurement.synchronised
