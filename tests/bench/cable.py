@@ -26,6 +26,7 @@ __all__ = ["CLIENTS", "GENERATOR", "GENERATOR_END", "SAMPLE", "SERVER", "SERVER_
 SERVER, GENERATOR, CLIENTS = "10.98.0.1", "10.98.0.2", "10.99.0.0"
 SERVER_END, GENERATOR_END = "vs0", "vg0"
 SAMPLE = 64
+_LONGEST = 7200
 _ETHTOOL, _SET_GRO = 0x8946, 0x2C  # SIOCETHTOOL, ETHTOOL_SGRO
 # classic BPF: IPv4 and UDP and source port 123 and client port not a multiple of 64: 2 (TC_ACT_SHOT), else 0 (TC_ACT_OK)
 _DROP = "11,40 0 0 12,21 0 7 2048,48 0 0 23,21 0 5 17,40 0 0 34,21 0 3 123,40 0 0 36,84 0 0 63,21 0 1 0,6 0 0 0,6 0 0 2"
@@ -44,8 +45,8 @@ class Cable:
     """The namespaces. Needs root."""
 
     def __init__(self) -> None:
-        self.server = Namespace()
-        self.generator = Namespace(self.server)
+        self.server = Namespace(seconds=_LONGEST)
+        self.generator = Namespace(self.server, _LONGEST)
         self.server.ip(f"link add {SERVER_END} type veth peer name {GENERATOR_END} netns {self.generator.pid}")
         for place, name, own in ((self.server, SERVER_END, SERVER), (self.generator, GENERATOR_END, GENERATOR)):
             place.ip(f"addr add {own}/24 dev {name}")

@@ -24,11 +24,14 @@ CLOCKLESS = [tool("setpriv"), "--bounding-set=-sys_time", "--inh-caps=-all"]
 class Namespace:
     """A process that keeps a network namespace alive (for a user without privileges in a user namespace)."""
 
-    def __init__(self, beside: "Namespace | None" = None) -> None:
-        """beside: one whose user namespace this one shares, so that a cable may be laid between them."""
+    def __init__(self, beside: "Namespace | None" = None, seconds: int = 300) -> None:
+        """beside: one whose user namespace this one shares, so that a cable may be laid between them.
+
+        seconds: it ends by itself after so many.
+        """
         enter = [] if beside is None or _ROOT else [tool("nsenter"), f"--target={beside.pid}", "--user", "--preserve-credentials", "--"]
         own_user = ["--map-root-user"] if beside is None and not _ROOT else []
-        keep = f"{tool('ip')} link set lo up && echo ready && exec sleep 300"
+        keep = f"{tool('ip')} link set lo up && echo ready && exec sleep {seconds}"
         self._keeper = subprocess.Popen([*enter, tool("unshare"), *own_user, "--net", "sh", "-c", keep], stdout=subprocess.PIPE, text=True)
         assert self._keeper.stdout is not None
         assert self._keeper.stdout.readline() == "ready\n"
