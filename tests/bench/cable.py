@@ -7,6 +7,7 @@ they are dropped by the same classifier where they arrive.
 """
 
 import array
+import errno
 import fcntl
 import os
 import socket
@@ -27,7 +28,8 @@ SERVER, GENERATOR, CLIENTS = "10.98.0.1", "10.98.0.2", "10.99.0.0"
 SERVER_END, GENERATOR_END = "vs0", "vg0"
 SAMPLE = 64
 _LONGEST = 7200
-_ETHTOOL, _SET_GRO = 0x8946, 0x2C  # SIOCETHTOOL, ETHTOOL_SGRO
+_ETHTOOL = 0x8946  # SIOCETHTOOL
+_OFFLOADS = {"gro": 0x2C, "tso": 0x1F}  # ETHTOOL_SGRO, ETHTOOL_STSO
 # classic BPF: IPv4 and UDP and source port 123 and client port not a multiple of 64: 2 (TC_ACT_SHOT), else 0 (TC_ACT_OK)
 _DROP = "11,40 0 0 12,21 0 7 2048,48 0 0 23,21 0 5 17,40 0 0 34,21 0 3 123,40 0 0 36,84 0 0 63,21 0 1 0,6 0 0 0,6 0 0 2"
 _PASS_ALL = """
@@ -82,10 +84,30 @@ class Cable:
             if wanted:
                 self._run(place, "tc", "filter", "add", "dev", name, hook, "prio", "1", "bpf", "da", "bytecode", _DROP)
 
-    def set_gro(self, place: Namespace, name: str, *, on: bool) -> None:
-        """Generic receive offload, which makes a veth end take packets by NAPI."""
-        code = f"import bench.cable; bench.cable.switch_gro({name!r}, {on})"
+    def set_offload(self, place: Namespace, name: str, offload: str, *, on: bool) -> None:
+        """Generic receive offload ("gro") or segmentation of TCP ("tso") of an end."""
+        code = f"import bench.cable; bench.cable.switch_offload({name!r}, {offload!r}, {on})"
         subprocess.run(place.command([sys.executable, "-c", code]), check=True, timeout=20, cwd=Path(__file__).parent.parent)
+
+    @contextmanager
+    def drivers_on(self, server: int, generator: int) -> Iterator[None]:
+        """The driver's part of taking packets in is done by a kernel thread on these cores meanwhile, at each end.
+
+        A veth end has such a thread only while it takes packets by NAPI, which GRO switches on; and it takes UDP so only where the other
+        end does not segment TCP (veth_skb_is_eligible_for_gro), else packets are taken in where the sender runs.
+        """
+        ends = ((self.server, SERVER_END, server), (self.generator, GENERATOR_END, generator))
+        for place, name, core in ends:
+            self.set_offload(place, name, "tso", on=False)
+            self.set_offload(place, name, "gro", on=True)
+            self.set_threaded(place, name, core)
+        try:
+            yield
+        finally:
+            for place, name, _ in ends:
+                self.set_threaded(place, name, None)
+                self.set_offload(place, name, "gro", on=False)
+                self.set_offload(place, name, "tso", on=True)
 
     def set_threaded(self, place: Namespace, name: str, core: int | None) -> None:
         """Let a kernel thread on this core take the packets of an end (None: softirqs again, where the sender runs)."""
@@ -116,12 +138,17 @@ class Cable:
         return ran.stdout.split()[2]
 
 
-def switch_gro(name: str, on: bool) -> None:
-    """Generic receive offload of an interface of this namespace (ethtool(8) need not be there)."""
-    value = array.array("I", [_SET_GRO, int(on)])
+def switch_offload(name: str, offload: str, on: bool) -> None:
+    """An offload of an interface of this namespace (ethtool(8) need not be there)."""
+    value = array.array("I", [_OFFLOADS[offload], int(on)])
     request = struct.pack("16sP", name.encode(), value.buffer_info()[0]) + bytes(16)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _ETHTOOL, request)
+        try:
+            fcntl.ioctl(control, _ETHTOOL, request)
+        except OSError as error:
+            # beside an end with an XDP program the other one has no segmentation that could be switched
+            if error.errno != errno.EOPNOTSUPP:
+                raise
 
 
 def pinned(core: int, argv: Sequence[str]) -> list[str]:
