@@ -14,6 +14,17 @@ __all__ = ["Authority", "Identity", "Key"]
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+_SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 _END = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -43,6 +54,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
         builder = _builder(self._name, self._name, key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(_SIGNS, critical=True)
         self.identity = Identity(builder.sign(key, hashes.SHA256()), key)
 
     @property
@@ -56,6 +69,9 @@ class Authority:
         builder = _builder(_name(names[0]), self._name, key).add_extension(alternatives, critical=False)
         signer = self.identity.key
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        # Python 3.13 wants it (VERIFY_X509_STRICT)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        builder = builder.add_extension(issuer, critical=False)
         return Identity(builder.sign(signer, hashes.SHA256()), key)
 
 

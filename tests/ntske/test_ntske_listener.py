@@ -1,5 +1,6 @@
 """The listener of key establishment on loopback: whole establishments, and clients that are slow, endless, huge or mute."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -111,13 +112,15 @@ def test_a_drop_now_and_then_does_not_keep_a_connection(backend: TlsBackend) -> 
     with listening(make_service(backend), QUICK) as listener, Client(listener.port) as client:
         client.shake_hands()
         started = time.monotonic()
-        for octet in encode(Record(0x1000, bytes(100))):
-            client.say(bytes([octet]))
-            time.sleep(0.05)
-            if time.monotonic() - started > 1.5:
-                break
-        assert message(client.hear()) == BAD_REQUEST
-        assert outcomes(listener) == {KeOutcome.TIMEOUT: 1}
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may end between two drops
+            for octet in encode(Record(0x1000, bytes(100))):
+                client.say(bytes([octet]))
+                time.sleep(0.05)
+                if time.monotonic() - started > 1.5:
+                    break
+            assert message(client.hear()) == BAD_REQUEST
+        eventually(lambda: outcomes(listener) == {KeOutcome.TIMEOUT: 1})
+        assert time.monotonic() - started < 4
 
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01"])
