@@ -112,5 +112,5 @@ def _send(sock: socket.socket, session: TlsSession) -> None:
 
 def _plain(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens at this port"
+        return "nothing listens at this TCP port (key establishment has 4460 where nobody changed it)"
     return getattr(error, "strerror", None) or str(error)
