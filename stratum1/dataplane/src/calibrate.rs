@@ -2,7 +2,8 @@
 //!
 //! The kernel stamps some replies on their way out. What passes until then has two parts: making the replies of the batch that are
 //! not made yet, and the kernel's way, which depends on the place in the batch. Both are estimated by a running value that follows the
-//! median: an outlier (we were interrupted) moves it by a fixed small step at most.
+//! median: an outlier (we were interrupted) moves it by a small step at most. Outliers seldom come in a row, so where one sample after
+//! another lies to the same side, the load has changed, and the steps grow.
 
 use crate::net::BATCH;
 
@@ -20,6 +21,9 @@ const EAGER: u64 = 64;
 const LONGEST_NS: i64 = 1_000_000;
 
 const STEP_NS: f64 = 500.0;
+/// So many samples far off to the same side double the step.
+const PATIENCE: u32 = 4;
+const DOUBLINGS: u32 = 6;
 const MEMORY: u32 = 16;
 const FREE: u32 = 4;
 
@@ -28,6 +32,9 @@ const FREE: u32 = 4;
 struct Estimate {
     value: f64,
     count: u32,
+    /// How many samples in a row were beyond the step, and whether above.
+    run: u32,
+    above: bool,
 }
 
 impl Estimate {
@@ -37,10 +44,26 @@ impl Estimate {
         }
         let mut change = sample_ns as f64 - self.value;
         if self.count >= FREE {
-            change = change.clamp(-STEP_NS, STEP_NS);
+            let step = self.step(change);
+            change = change.clamp(-step, step);
+            if self.run >= 2 * PATIENCE {
+                self.count = FREE; // what was learned before is of another load
+            }
         }
         self.count = (self.count + 1).min(MEMORY);
         self.value += change / f64::from(self.count);
+    }
+
+    /// How far a sample that would change the value by `change` may do so (before it is divided by the memory).
+    fn step(&mut self, change: f64) -> f64 {
+        let above = change > 0.0;
+        self.run = match change.abs() > STEP_NS {
+            true if above == self.above => self.run.saturating_add(1),
+            true => 1,
+            false => 0,
+        };
+        self.above = above;
+        STEP_NS * f64::from(1u32 << (self.run / PATIENCE).min(DOUBLINGS))
     }
 
     fn known(&self) -> Option<f64> {
@@ -230,6 +253,13 @@ mod tests {
     fn it_follows_a_change() {
         let delay = taught((0..300).map(|n| if n < 100 { 9_000 } else { 3_000 }));
         assert!((3_150..3_400).contains(&delay.ahead(Kind::Plain, 0, 1, 1)));
+    }
+
+    #[test]
+    fn it_follows_a_change_of_load_within_some_dozens() {
+        let delay = taught((0..140).map(|n| if n < 100 { 25_000 } else { 3_000 }));
+        let ahead = delay.ahead(Kind::Plain, 0, 1, 1);
+        assert!((3_100..3_700).contains(&ahead), "{ahead}");
     }
 
     #[test]
