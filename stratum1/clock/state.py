@@ -3,15 +3,14 @@
 Each is text: a first line with the kind, its version and a checksum, then the content, readable by people.
 """
 
-import contextlib
 import errno
 import json
 import math
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from stratum1.durable import replace_file
 from stratum1.timescale import ROLLOVER_NS, UtcNs, from_rfc3339, rfc3339
 
 __all__ = ["Drift", "DriftFile", "StateError", "StateFile", "floor_instant", "save_floor"]
@@ -144,35 +143,11 @@ def _load(path: Path, kind: str) -> str | None:
 
 
 def _save(path: Path, kind: str, body: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write_through(temporary, (_head(kind, body) + body).encode())
-            temporary.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_directory(path.parent)
+        replace_file(path, (_head(kind, body) + body).encode())
     except OSError as error:
         raise StateError(f"{path}: can't be saved: {error.strerror}; {_remedy(error)}") from error
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the rename last through a loss of power."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _remedy(error: OSError) -> str:

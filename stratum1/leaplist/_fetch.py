@@ -1,11 +1,10 @@
 """Fetches a newer list where the owner wants it: over https, at most once a day, and only when the one at hand is near its end."""
 
-import contextlib
-import os
 import ssl
 from pathlib import Path
 
 from stratum1.clock import StateError, StateFile
+from stratum1.durable import replace_file
 from stratum1.timescale import NS, LeapTable, LeapTableError, UtcNs
 
 from ._files import read_list
@@ -83,13 +82,7 @@ class LeapFetcher:
 
     def _keep(self, text: str) -> None:
         """Whole or not at all."""
-        new = self.path.with_name(f".{self.path.name}.new")
         try:
-            new.write_text(text, encoding="ascii", errors="replace")
-            with new.open("rb") as file:
-                os.fsync(file.fileno())
-            new.replace(self.path)
+            replace_file(self.path, text.encode("ascii", errors="replace"))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                new.unlink()
             raise FetchError(f"{self.path}: can't be kept: {error.strerror}") from None

@@ -1,8 +1,9 @@
 """Secrets on disk: written whole or not at all, for nobody else's eyes."""
 
 import contextlib
-import os
 from pathlib import Path
+
+from stratum1.durable import replace_file
 
 __all__ = ["PrivateFileError", "mend_mode", "read_private", "write_private"]
 
@@ -16,19 +17,9 @@ class PrivateFileError(Exception):
 
 def write_private(path: Path, data: bytes, mode: int = _PRIVATE) -> None:
     """Replace a file at once, so that a loss of power leaves the old or the new one. Raises PrivateFileError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # of a run that lost its power
-            temporary.unlink()
-        try:
-            _write_through(temporary, data, mode)
-            temporary.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync(path.parent)
+        replace_file(path, data, mode)
     except OSError as error:
         raise PrivateFileError(f"{path}: can't be written: {error.strerror}; check state-directory in [clock]") from error
 
@@ -54,20 +45,3 @@ def mend_mode(path: Path) -> bool:
             path.chmod(_PRIVATE)
             return True
     return False
-
-
-def _write_through(path: Path, data: bytes, mode: int) -> None:
-    opened = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    with open(opened, "wb") as file:
-        os.fchmod(opened, mode)
-        file.write(data)
-        file.flush()
-        os.fsync(opened)
-
-
-def _sync(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
