@@ -54,10 +54,17 @@ class Cable:
             place.ip(f"addr add {own}/24 dev {name}")
             place.ip(f"link set dev {name} up")
         self.server.ip(f"route add {CLIENTS}/16 via {GENERATOR}")
+        self._keep_ports_free()
         for place, name, other in ((self.server, SERVER_END, GENERATOR_END), (self.generator, GENERATOR_END, SERVER_END)):
             self._run(place, "tc", "qdisc", "add", "dev", name, "clsact")
             mac = self._mac(self.generator if other == GENERATOR_END else self.server, other)
             place.ip(f"neigh replace {GENERATOR if other == GENERATOR_END else SERVER} lladdr {mac} nud permanent dev {name}")
+
+    def _keep_ports_free(self) -> None:
+        """Thousands of key establishments a second would have every client port wait for a minute (TIME-WAIT), and connect() then look
+        through them all: 10 ms for each connection, which would be taken for the server's."""
+        for name, value in (("tcp_tw_reuse", "1"), ("ip_local_port_range", "1024 65535")):
+            self._run(self.generator, "sh", "-c", f"echo {value} > /proc/sys/net/ipv4/{name}")
 
     @contextmanager
     def taking_xdp(self) -> Iterator[None]:
