@@ -12,17 +12,16 @@ _Lengths = list[tuple[int, dict[int, AccessAction]]]
 class AccessList:
     """A listener's rules, laid out by prefix length: one look-up for each length that is used, longest first."""
 
-    __slots__ = ("_by_family", "_default", "open_to_all")
+    __slots__ = ("_by_family", "_default")
 
     def __init__(self, listener: ListenerSettings) -> None:
         """Of two rules for one network the later one holds."""
         self._default = AccessAction.REQUIRE_NTS if listener.require_nts else AccessAction.ALLOW
         self._by_family = {octets: self._lengths(listener.access, octets) for octets in (4, 16)}
-        self.open_to_all = not listener.access and not listener.require_nts
 
     def action(self, address: bytes) -> AccessAction:
         """What is done with a packet from an address of 4 or 16 octets."""
-        number = int.from_bytes(address, "big")
+        number = int.from_bytes(address)
         for shift, networks in self._by_family[len(address)]:
             found = networks.get(number >> shift)
             if found is not None:

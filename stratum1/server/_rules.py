@@ -9,7 +9,7 @@ from ._access import AccessList
 from ._judge import verdicts
 from ._smear import Smear
 from ._tables import InterleavedTable, RateTable, Tables, address_hash, network_hash
-from .service import AccessAction, ListenerSettings, RateLimit, ServiceSettings
+from .service import ListenerSettings, RateLimit, ServiceSettings
 
 __all__ = ["Rules"]
 
@@ -43,10 +43,6 @@ class Rules:
         self.network_hash = partial(network_hash, service.hash_seed)
         self.address_hash = partial(address_hash, service.hash_seed)
         self.prefixes = tuple(self._prefix(first) for first in range(256))
-
-    def serves(self, address: bytes) -> bool:
-        """Whether a plain packet from an address is answered without more ado."""
-        return self.access.open_to_all or self.access.action(address) is AccessAction.ALLOW
 
     def _prefix(self, first: int) -> int | None:
         """Version and mode bits of the reply to a request of versions 1 to 4 in mode 3, by its first octet; None for others."""

@@ -30,15 +30,15 @@ def mix64(value: int) -> int:
 def address_hash(seed: int, address: bytes) -> int:
     """64 bits of an address of 4 or 16 octets; who does not know `seed` (64 bits) can't aim at a slot."""
     if len(address) == 4:
-        return mix64(seed ^ int.from_bytes(address, "big"))
-    return mix64(mix64(seed ^ int.from_bytes(address[:8], "big")) ^ int.from_bytes(address[8:], "big"))
+        return mix64(seed ^ int.from_bytes(address))
+    return mix64(mix64(seed ^ int.from_bytes(address[:8])) ^ int.from_bytes(address[8:]))
 
 
 def network_hash(seed: int, address: bytes) -> int:
     """As `address_hash`, but the same for all addresses of an IPv6 /64, which one host has at its disposal."""
     if len(address) == 4:
-        return mix64(seed ^ int.from_bytes(address, "big"))
-    return mix64(mix64(seed ^ int.from_bytes(address[:8], "big")) ^ 1)
+        return mix64(seed ^ int.from_bytes(address))
+    return mix64(mix64(seed ^ int.from_bytes(address[:8])) ^ 1)
 
 
 class RateTable:
@@ -58,19 +58,16 @@ class RateTable:
         """Whether the client of this `network_hash` has a token left, which is then taken. now: served time, ns."""
         first, tag = hashed & self._mask & -_WAYS, hashed >> 32
         tags, full_at = self._tags, self._full_at
-        oldest = first
-        for slot in range(first, first + _WAYS):
-            full = full_at[slot]
-            if full and tags[slot] == tag:
-                ahead = full - now
-                if not 0 < ahead <= self._span:
+        group = range(first, first + _WAYS)
+        for slot in group:
+            if tags[slot] == tag and (full := full_at[slot]):
+                if not now < full <= now + self._span:
                     full = now
-                elif ahead > self._ahead:
+                elif full > now + self._ahead:
                     return False
                 full_at[slot] = full + self._interval
                 return True
-            if full < full_at[oldest]:
-                oldest = slot
+        oldest = min(group, key=full_at.__getitem__)
         tags[oldest] = tag
         full_at[oldest] = now + self._interval
         return True

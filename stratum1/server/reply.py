@@ -77,7 +77,8 @@ _REFUSALS: dict[type[WireError], ServerReason] = {
     TrailingOctetsError: ServerReason.TRAILING_OCTETS,
 }
 _OFFSET_NS = NTP_UNIX_OFFSET * NS
-_STAMPS = Struct("!QQ").pack
+_HEADER = Struct("!2sc21s8sQQ").pack
+_ALLOW = AccessAction.ALLOW
 _NEVER = 1 << 200
 _YEARS = 1 << 60  # ns, 36 years: a reference time further back is told from one to come with more care than `plain` takes
 _UPGRADE = b"NTP5DRFT"
@@ -153,12 +154,12 @@ class Responder:
         return True
 
     def plain(  # noqa: PLR0917 - called for every packet: no names and no tuples
-        self, request: bytes, address: bytes, port: int, receive_time: UtcNs, transmit_time: UtcNs, entropy: Entropy
+        self, request: bytes, address: bytes, port: int, receive_time: UtcNs, transmit_time: UtcNs, draw: Callable[[], int]
     ) -> bytes | None:
         """The reply to a bare request that gets the time in the basic mode, which nearly all of them do; None for all others.
 
         The same octets as `reply` gives, with the record (version, synchronised, time, none), and the same effect on the tables;
-        after None nothing has happened yet and `reply` is to be asked.
+        after None nothing has happened yet and `reply` is to be asked. draw: gives 64 random bits.
         """
         if len(request) != HEADER_SIZE or request[31] & 1:
             return None
@@ -170,17 +171,16 @@ class Responder:
         head, rules = self._heads[request[0]], self._rules
         if head is None or port in rules.odd_ports or not 0 <= transmit_time - receive_time <= MAX_HOLD_NS:
             return None
-        if not (rules.access.open_to_all or rules.serves(address)) or (rules.ntpv5 and request[16:24] == _UPGRADE):
+        if rules.access.action(address) is not _ALLOW or (rules.ntpv5 and request[16:24] == _UPGRADE):
             return None
         if rules.rate is not None and not rules.rate.allowed(rules.network_hash(address), receive_time):
             return None
-        random = int.from_bytes(entropy(8), "big")
-        noise, keep = self._noise, self._keep
+        random, noise, keep = draw(), self._noise, self._keep
         receive = ((receive_time + _OFFSET_NS << 32) // NS & keep) | (random >> 32 & noise) | 1
         transmit = ((transmit_time + _OFFSET_NS << 32) // NS & keep) | (random & noise)
         if transmit < receive and receive - transmit < 1 << 63:
             transmit = receive + 1 & MASK64
-        return head + request[2:3] + middle + request[40:48] + _STAMPS(receive, transmit)
+        return _HEADER(head, request[2:3], middle, request[40:48], receive, transmit)
 
     def plain_record(self, first: int) -> Record:
         """The record of a request that `plain` has answered, by its first octet."""
@@ -193,7 +193,7 @@ class Responder:
         past its `valid_until` at transmit_time, or without a mapping, is unsynchronised whatever else it says. Nothing that a
         request can hold raises an exception.
         """
-        octets = self.plain(request, *sender, receive_time, transmit_time, entropy)
+        octets = self.plain(request, *sender, receive_time, transmit_time, lambda: int.from_bytes(entropy(8)))
         if octets is not None:
             return Outcome(_PLAIN[request[0] >> 3 & 7], octets)
         bits, refusal = judge(self._rules.verdicts, request, sender.port)

@@ -24,7 +24,10 @@ _HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A server. options: what is told of it in the table; peer: Debian's package, None for ours (arguments of serve.py)."""
+    """A server. options: what is told of it in the table; peer: Debian's package, None for ours (arguments of serve.py).
+
+    bare: not a server but the floor under all of them, bare_loop.c, which can only be asked for plain answers without a time.
+    """
 
     name: str
     options: str
@@ -34,6 +37,11 @@ class Subject:
     arguments: tuple[str, ...] = ()
     config: str = ""
     xdp: bool = False
+    bare: bool = False
+
+    def bears(self, measure: str) -> bool:
+        """Whether it can be measured so."""
+        return measure in ("plain", "core", "latency") if self.bare else self.nts or measure not in ("nts", "ke")
 
 
 _CHRONY = """local stratum 1
@@ -85,6 +93,7 @@ SUBJECTS = (
         arguments=("openntpd", "-d", "-f", "{}/config"),
         config=f"listen on {SERVER}\n",
     ),
+    Subject("bare loop", "batches of 64 in C, looks at nothing: the kernel's part of a request", nts=False, bare=True),
     Subject("native", "1 worker, all features on", interleaved=True, arguments=("--plane", "native", "--workers", "1")),
     Subject("native, 2 workers", "2 workers on one core", interleaved=True, arguments=("--plane", "native", "--workers", "2")),
     Subject("XDP", "native mode on veth, 1 worker behind it", interleaved=True, arguments=("--plane", "xdp", "--workers", "1"), xdp=True),
@@ -123,7 +132,7 @@ def make_certificate(directory: Path) -> None:
 def running(subject: Subject, cable: Cable, directory: Path, trixie: Trixie) -> Iterator[Running]:
     """Start it in the server's namespace on its core, without the capability to set a clock; stop it at the end."""
     log = directory / "log"
-    argv = _ours(subject, directory) if subject.peer is None else _theirs(subject, directory, trixie)
+    argv = _argv(subject, directory, trixie)
     with (
         cable.taking_xdp() if subject.xdp else nullcontext(),
         log.open("w") as out,
@@ -137,6 +146,14 @@ def running(subject: Subject, cable: Cable, directory: Path, trixie: Trixie) -> 
             _end(subject, process)
             if subject.xdp:
                 cable.server.ip(f"link set dev {SERVER_END} xdp off")
+
+
+def _argv(subject: Subject, directory: Path, trixie: Trixie) -> list[str]:
+    if subject.bare:
+        program = directory / "bare_loop"
+        subprocess.run([tool("cc"), "-O2", "-o", program, _HERE / "bare_loop.c"], check=True, timeout=60)
+        return [str(program), SERVER, "123"]
+    return _ours(subject, directory) if subject.peer is None else _theirs(subject, directory, trixie)
 
 
 def _ours(subject: Subject, directory: Path) -> list[str]:
@@ -165,7 +182,7 @@ def _theirs(subject: Subject, directory: Path, trixie: Trixie) -> list[str]:
 
 def _end(subject: Subject, process: "subprocess.Popen[str]") -> None:
     ends: Callable[[], object] = process.terminate
-    if subject.peer is None and process.stdin is not None:
+    if subject.peer is None and not subject.bare and process.stdin is not None:
         ends = process.stdin.close
     ends()
     try:

@@ -98,9 +98,8 @@ class Bench:
         """All that is wanted and that it can do."""
         found: dict[str, Any] = {"resident_mb_at_start": resident_mb(self._server.pid)}
         for name in wanted:
-            if name in ("nts", "ke") and not self._subject.nts:
-                continue
-            found[name] = getattr(self, "_" + name)()
+            if self._subject.bears(name):
+                found[name] = getattr(self, "_" + name)()
         return {**found, "resident_mb": resident_mb(self._server.pid)}
 
     def _weighed(self, do: str, **order: Any) -> dict[str, Any]:

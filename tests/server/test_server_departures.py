@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from stratum1.server._addresses import _address, own_addresses
 from stratum1.server._datagrams import BATCH, Datagrams
 from stratum1.server._departures import Departures
 from stratum1.server._tables import Tables
-from stratum1.server._worker import Entropy
+from stratum1.server._worker import Entropy, random_numbers
 from stratum1.server.service import ServiceSettings
 from stratum1.timescale import NS, NtpTimestamp, UtcNs, utc_from_ntp
 
@@ -217,6 +218,14 @@ def test_entropy_never_gives_the_same_octets_twice() -> None:
     drawn = [entropy(size) for size in (8, 1, 16, 4096, 8, *[8] * 2000)]
     assert [len(each) for each in drawn[:5]] == [8, 1, 16, 4096, 8]
     assert len(set(drawn)) == len(drawn)
+
+
+def test_random_numbers_have_64_bits_and_no_end() -> None:
+    drawn = list(islice(random_numbers(), 2000))
+    assert len(set(drawn)) == len(drawn)
+    assert max(drawn) >> 63 == 1
+    assert not max(drawn) >> 64
+    assert all(850 < sum(number >> bit & 1 for number in drawn) < 1150 for bit in range(64))
 
 
 def test_own_addresses_are_those_of_the_interfaces() -> None:

@@ -153,7 +153,7 @@ def test_the_fast_path_is_the_long_way(
     slow.responder._steady = (1 << 200, 1 << 200, b"")  # so that nothing is fast
     for order in range(4):
         received = UtcNs(NOW + order * late)
-        plain = quick.responder.plain(request, *sender, received, UtcNs(received + 999), quick.entropy)
+        plain = quick.responder.plain(request, *sender, received, UtcNs(received + 999), lambda: int.from_bytes(quick.entropy(8)))
         expected = slow.ask(request, sender, received, UtcNs(received + 999))
         if plain is None:
             assert quick.ask(request, sender, received, UtcNs(received + 999)) == expected
@@ -166,8 +166,8 @@ def test_the_fast_path_is_taken_by_nearly_all() -> None:
     # a state is replaced several times a second, and its reference time is that of the last pulse
     responder, at = Desk(FULL, state=replace(LOCKED, reference_time=NOW)).responder, UtcNs(NOW + 1000)
     for request in (REQUEST, b"\xe3" + REQUEST[1:], b"\x1b" + bytes(47), b"\x13" + bytes(47)):
-        assert responder.plain(request, b"\1\2\3" + request[:1], 5, at, UtcNs(at + 1), bytes) is not None
-    assert responder.plain(REQUEST, HERE6.address, 5, at, UtcNs(at + 1), bytes) is not None
+        assert responder.plain(request, b"\1\2\3" + request[:1], 5, at, UtcNs(at + 1), int) is not None
+    assert responder.plain(REQUEST, HERE6.address, 5, at, UtcNs(at + 1), int) is not None
 
 
 @pytest.mark.parametrize("rate", [0.0, 15e-6, 1e-3])
@@ -175,7 +175,7 @@ def test_the_fast_path_keeps_up_with_a_growing_bound(rate: float) -> None:
     desk = Desk(state=replace(LOCKED, bound_rate=rate))
     for late in range(0, 60 * NS, NS // 7):
         at = UtcNs(NOW + late)
-        assert desk.responder.plain(REQUEST, *HERE, at, at, bytes) is not None
+        assert desk.responder.plain(REQUEST, *HERE, at, at, int) is not None
         assert desk.answer(received=at, sent=at).root_dispersion / 65536 >= LOCKED.error_bound + rate * late / NS
 
 
