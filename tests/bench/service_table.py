@@ -154,6 +154,7 @@ def _value(*path: str, scale: float = 1.0, size: bool = False) -> Callable[[_Med
 
 GOALS = (
     Goal("plain NTP, native, CPU a request, chrony = 1", _ratio("native", "plain", "cpu_ns_a_request"), 0.65),
+    Goal("the same, bare loop = 1", _ratio("native", "plain", "cpu_ns_a_request", base="bare loop"), 1.10),
     Goal("plain NTP, XDP, run time of the program", _value("XDP", "plain", "xdp_ns_a_run"), 150, " ns", ".0f"),
     Goal("plain NTP, XDP, loss at all that the sender can make", _value("XDP", "plain", "loss", scale=100), 0.01, " %"),
     Goal("NTS (AEAD 15), native, CPU a request, chrony = 1", _ratio("native", "nts", "cpu_ns_a_request"), 0.60),
