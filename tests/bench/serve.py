@@ -9,12 +9,11 @@ import json
 import secrets
 import sys
 import threading
-import time
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
-from stratum1.interchange import KernelClockId, Leap, LockState, Mapping, TimeState
+from stratum1.interchange import TimeState
 from stratum1.nts.ke_server import KePolicy
 from stratum1.nts.keyring import KeyRing, MasterKey
 from stratum1.ntske import KeLimits, KeListener, KeService, choose_backend, open_listener
@@ -22,42 +21,17 @@ from stratum1.ntske._cookies import cookie_sealer
 from stratum1.server import Server, StateCell, parse_listen
 from stratum1.server._listen import DataPlane
 from stratum1.server.service import AccessAction, AccessRule, KeyKind, ListenerSettings, RateLimit, ServiceSettings, SymmetricKey
-from stratum1.timescale import NS, UtcNs
+from stratum1.timescale import NS
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from testkit.served import locked_now, monotonic_now
 
 _EVERY = 0.125
 
 
 def state() -> TimeState:
     """Locked to GPS; serves CLOCK_REALTIME as it is."""
-    now = time.clock_gettime_ns(time.CLOCK_REALTIME)
-    return TimeState(
-        state=LockState.LOCKED,
-        in_specification=True,
-        leap=Leap.NONE,
-        leap_plan=None,
-        stratum=1,
-        refid=b"GPS\0",
-        precision=-25,
-        root_delay=0.0,
-        error_bound=2e-6,
-        bound_at=UtcNs(now),
-        bound_rate=1e-6,
-        reference_time=UtcNs(now - NS),
-        valid_until=UtcNs(now + 60 * NS),
-        realtime=Mapping(0, KernelClockId.REALTIME, now, UtcNs(now), 0.0),
-        monotonic=monotonic(),
-    )
-
-
-def monotonic() -> Mapping:
-    """CLOCK_REALTIME from a reading of CLOCK_MONOTONIC: the tightest of some bracketed readings."""
-    best = (1 << 62, 0, 0)
-    for _ in range(16):
-        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        real = time.clock_gettime_ns(time.CLOCK_REALTIME)
-        after = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        best = min(best, (after - before, (before + after) // 2, real))
-    return Mapping(0, KernelClockId.MONOTONIC, best[1], UtcNs(best[2]), 0.0)
+    return locked_now(lasting_ns=60 * NS, precision=-25, bound_rate=1e-6, monotonic=monotonic_now())
 
 
 def settings() -> tuple[ServiceSettings, ListenerSettings]:

@@ -10,13 +10,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from serving import locked
-
-from stratum1.interchange import Leap
 from stratum1.nts.ke_server import KePolicy
 from stratum1.ntske import KeSettings, KeyEstablishment
-from stratum1.server import Counters, Server, StateCell, parse_listen
-from stratum1.timescale import UtcNs, from_rfc3339
+from stratum1.server import Server, StateCell, parse_listen
+from stratum1.timescale import UtcNs, from_rfc3339, ns_from_seconds
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from testkit.counting import total
+from testkit.served import locked_now
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     arguments.add_argument("--aeads", type=lambda text: tuple(map(int, text.split(","))), default=(15, 30, 17, 16))
     arguments.add_argument("--tls", default="auto")
     chosen = arguments.parse_args()
-    server = Server([parse_listen("127.0.0.1:123")], StateCell(locked(chosen.ahead, Leap.NONE)))
+    server = Server([parse_listen("127.0.0.1:123")], StateCell(locked_now(ns_from_seconds(chosen.ahead))))
     server.start()
     now = UtcNs(time.clock_gettime_ns(time.CLOCK_REALTIME))
     settings = KeSettings(
@@ -47,7 +48,7 @@ def main() -> None:
     report = keys.report()
     keys.stop()
     server.stop()
-    counted = sum(server.counters().values(), Counters())
+    counted = total(server)
     print(
         json.dumps(
             {

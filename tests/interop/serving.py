@@ -13,41 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from stratum1.config import RateLimitConfig
-from stratum1.interchange import KernelClockId, Leap, LockState, Mapping, TimeState
-from stratum1.server import Counters, DataPlane, Server, StateCell, parse_listen
+from stratum1.interchange import Leap
+from stratum1.server import DataPlane, Server, StateCell, parse_listen
 from stratum1.server.service import ServiceSettings
 from stratum1.serving import rate_limit, read_keys
-from stratum1.timescale import NS, UtcNs, ns_from_seconds
+from stratum1.timescale import ns_from_seconds
 
-
-def locked(ahead: float, leap: Leap) -> TimeState:
-    """Locked to GPS, `ahead` seconds ahead of this host's REALTIME, good for an hour."""
-    now = time.clock_gettime_ns(time.CLOCK_REALTIME)
-    served = UtcNs(now + ns_from_seconds(ahead))
-    return TimeState(
-        state=LockState.LOCKED,
-        in_specification=True,
-        leap=leap,
-        leap_plan=None,
-        stratum=1,
-        refid=b"GPS\0",
-        precision=-23,
-        root_delay=0.0,
-        error_bound=2e-6,
-        bound_at=served,
-        bound_rate=15e-6,
-        reference_time=UtcNs(served - NS),
-        valid_until=UtcNs(served + 3600 * NS),
-        realtime=Mapping(0, KernelClockId.REALTIME, now, served, 0.0),
-        monotonic=None,
-    )
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from testkit.counting import total
+from testkit.served import locked_now
 
 
 def renew(cell: StateCell, ahead: float, leap: Leap) -> None:
     """Publish the state anew as often as the daemon does: what is served holds for a while only."""
     while True:
         time.sleep(0.125)
-        cell.publish(locked(ahead, leap))
+        cell.publish(locked_now(ns_from_seconds(ahead), leap=leap))
 
 
 def settings(keys: Path | None, limit: str) -> ServiceSettings:
@@ -70,7 +51,7 @@ def main() -> None:
     arguments.add_argument("--keys", type=Path, help="file of symmetric keys")
     arguments.add_argument("--rate-limit", default="", metavar="INTERVAL,BURST,LEAK,KOD")
     chosen = arguments.parse_args()
-    cell = StateCell(locked(chosen.ahead, chosen.leap))
+    cell = StateCell(locked_now(ns_from_seconds(chosen.ahead), leap=chosen.leap))
     listeners = [replace(each, data_plane=chosen.plane) for each in chosen.listen]
     server = Server(listeners, cell, settings(chosen.keys, chosen.rate_limit))
     server.start()
@@ -81,7 +62,7 @@ def main() -> None:
     cpu = time.process_time() - started
     reports = server.reports()
     server.stop()
-    counted = sum(server.counters().values(), Counters())
+    counted = total(server)
     print(
         json.dumps(
             {

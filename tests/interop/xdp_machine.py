@@ -3,10 +3,12 @@
 import struct
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
+from testkit.served import locked_at
 from xdp_frames import HERE4, HERE6, Frame, Reply
 
-from stratum1.interchange import KernelClockId, Leap, LeapPlan, LockState, Mapping, TimeState
+from stratum1.interchange import KernelClockId, LeapPlan, Mapping, TimeState
 from stratum1.server import ListenAddress, Responder, Sender, Smear, parse_listen
 from stratum1.server._xdp_words import entries, limit_words, state_words
 from stratum1.server.service import RateLimit
@@ -60,27 +62,11 @@ class Machine:
         return {count: number for (place, count), number in self.maps.counts().items() if place == listener and number}
 
 
-def locked(**changes: object) -> TimeState:
+def locked(**changes: Any) -> TimeState:
     """Locked to GPS; the served time is SERVED now and runs 37 ppm faster than CLOCK_MONOTONIC."""
     mapping = Mapping(0, KernelClockId.MONOTONIC, time.monotonic_ns(), SERVED, 37e-6)
-    state = TimeState(
-        state=LockState.LOCKED,
-        in_specification=True,
-        leap=Leap.NONE,
-        leap_plan=None,
-        stratum=1,
-        refid=b"GPS\0",
-        precision=-25,
-        root_delay=0.0,
-        error_bound=2e-6,
-        bound_at=SERVED,
-        bound_rate=15e-6,
-        reference_time=UtcNs(SERVED - NS),
-        valid_until=UtcNs(SERVED + 4 * NS),
-        realtime=replace(mapping, source=KernelClockId.REALTIME),
-        monotonic=mapping,
-    )
-    return replace(state, **changes)  # type: ignore[arg-type]  # a test says what it likes
+    own: dict[str, Any] = {"precision": -25, "realtime": replace(mapping, source=KernelClockId.REALTIME), "monotonic": mapping}
+    return locked_at(SERVED, lasting_ns=4 * NS, **{**own, **changes})
 
 
 def times(payload: bytes) -> tuple[int, int, int, int]:

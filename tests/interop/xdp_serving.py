@@ -5,15 +5,18 @@ input, a word a line, and answers each with a line of JSON: what it counted, and
 import json
 import sys
 import threading
-import time
 from dataclasses import replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
-from stratum1.interchange import KernelClockId, Leap, LockState, Mapping, TimeState
+from stratum1.interchange import Leap, TimeState
 from stratum1.server import DataPlane, Server, StateCell, parse_listen
 from stratum1.server.service import AccessAction, AccessRule, ListenerSettings, RateLimit, ServiceSettings
-from stratum1.timescale import NS, UtcNs
+from stratum1.timescale import NS
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from testkit.served import locked_now, monotonic_now
 
 _REFUSED = ListenerSettings(access=(AccessRule(ip_network("10.9.0.0/24"), AccessAction.DENY),))
 _LIMITED = ServiceSettings(rate_limit=RateLimit(interval_ns=1 << 33, burst=3, leak=0, kiss=0))
@@ -21,25 +24,7 @@ _LIMITED = ServiceSettings(rate_limit=RateLimit(interval_ns=1 << 33, burst=3, le
 
 def state() -> TimeState:
     """Locked to GPS on the host's own time, good for two seconds."""
-    before, now, after = time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_REALTIME), time.monotonic_ns()
-    served = UtcNs(now)
-    return TimeState(
-        state=LockState.LOCKED,
-        in_specification=True,
-        leap=Leap.NONE,
-        leap_plan=None,
-        stratum=1,
-        refid=b"GPS\0",
-        precision=-23,
-        root_delay=0.0,
-        error_bound=2e-6,
-        bound_at=served,
-        bound_rate=15e-6,
-        reference_time=UtcNs(served - NS),
-        valid_until=UtcNs(served + 2 * NS),
-        realtime=Mapping(0, KernelClockId.REALTIME, served, served, 0.0),
-        monotonic=Mapping(0, KernelClockId.MONOTONIC, (before + after) // 2, served, 0.0),
-    )
+    return locked_now(lasting_ns=2 * NS, monotonic=monotonic_now())
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from stratum1.interchange import KernelClockId, Leap, LockState, Mapping, TimeState
+from testkit.served import locked_at
+
 from stratum1.outputs import Moment
 from stratum1.timescale import NS, UtcNs, ns_from_seconds
 
@@ -13,26 +14,10 @@ __all__ = ["moment_at", "moment_now"]
 def moment_at(system_ns: int, *, ahead: float = 0.25, tai_offset: int | None = 37, near_leap: bool = False, **changes: Any) -> Moment:
     """At a reading of CLOCK_REALTIME; changes: fields of the TimeState, or of the Moment (jitter, limit, now)."""
     served = UtcNs(system_ns + ns_from_seconds(ahead))
-    state: dict[str, Any] = {
-        "state": LockState.LOCKED,
-        "in_specification": True,
-        "leap": Leap.NONE,
-        "leap_plan": None,
-        "stratum": 1,
-        "refid": b"GPS\0",
-        "precision": -23,
-        "root_delay": 0.0,
-        "error_bound": 2e-6,
-        "bound_at": served,
-        "bound_rate": 15e-6,
-        "reference_time": UtcNs(served - NS),
-        "valid_until": UtcNs(served + 5 * NS),
-        "realtime": Mapping(0, KernelClockId.REALTIME, system_ns, served, 0.0),
-        "monotonic": None,
-    }
     own: dict[str, Any] = {"now": served, "jitter": 50e-9, "limit": 1e-3}
     own.update({name: changes.pop(name) for name in list(changes) if name in own})
-    return Moment(state=TimeState(**{**state, **changes}), tai_offset=tai_offset, near_leap=near_leap, **own)
+    state = locked_at(served, real_ns=system_ns, lasting_ns=5 * NS, **changes)
+    return Moment(state=state, tai_offset=tai_offset, near_leap=near_leap, **own)
 
 
 def moment_now(**changes: Any) -> Moment:

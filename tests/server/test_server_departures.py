@@ -11,7 +11,8 @@ from itertools import islice
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from served_states import LOCKED, locked_now
+from served_states import LOCKED
+from testkit.served import locked_now
 
 from stratum1.interchange import Mapping
 from stratum1.ntp import Mode, Packet, parse

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from lone_network import IN_NAMESPACE, change_address, in_namespace, set_mtu
-from served_states import locked_now
+from testkit.served import locked_now
 
 from stratum1.server import ListenAddress
 from stratum1.server._interfaces import AddressWatch, DumpInterruptedError, LocalAddress, local_addresses, parse_addresses

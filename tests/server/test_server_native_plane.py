@@ -10,13 +10,13 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
-from served_states import locked_now
+from testkit.counting import settled, total
+from testkit.served import locked_now
 
 from stratum1.interchange import Leap, Mapping, TimeState
 from stratum1.ntp import Mode, Packet, parse
 from stratum1.server import (
     MAX_REQUEST,
-    Counters,
     ListenAddress,
     ListenError,
     Record,
@@ -95,18 +95,6 @@ def port_of(plane: NativePlane) -> int:
 def ask(plane: NativePlane, host: str = "127.0.0.1", request: bytes = REQUEST) -> Packet:
     with Client(host, port_of(plane)) as client:
         return client.ask(request)[0]
-
-
-def total(plane: NativePlane) -> Counters:
-    return sum(plane.counters().values(), Counters())
-
-
-def settled(plane: NativePlane, received: int) -> Counters:
-    """The sum once `received` packets are counted."""
-    deadline = time.monotonic() + 5
-    while total(plane).received < received and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return total(plane)
 
 
 @pytest.mark.parametrize(

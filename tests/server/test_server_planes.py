@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 import pytest
-from served_states import locked_now
+from testkit.served import locked_now
 
 from stratum1.interchange import TimeState
 from stratum1.server import (

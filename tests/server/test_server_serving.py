@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from served_states import locked_now
+from testkit.served import locked_now
 
 from stratum1.config import Config, ConfigError, RateLimitConfig, parse_config
 from stratum1.nts.keyring import KeyRing, MasterKey

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from served_states import LOCKED, locked_now, plain_reply
+from served_states import LOCKED, plain_reply
+from testkit.served import locked_now
 
 from stratum1.interchange import KernelClockId, Leap, LeapPlan, Mapping, TimeState
 from stratum1.ntp import Mode, Packet, parse

@@ -14,13 +14,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from served_states import locked_now
+from testkit.counting import settled, total
+from testkit.served import locked_now
 
 from stratum1.interchange import Leap, Mapping, TimeState
 from stratum1.ntp import Mode, Packet, parse
 from stratum1.server import (
     MAX_REQUEST,
-    Counters,
     ListenAddress,
     ListenError,
     PythonWorker,
@@ -73,18 +73,6 @@ def ask(host: str, port: int, request: bytes = REQUEST) -> tuple[bytes, str]:
 
 def port_of(server: Server) -> int:
     return server.addresses[0].port
-
-
-def total(server: Server) -> Counters:
-    return sum(server.counters().values(), Counters())
-
-
-def settled(server: Server, received: int) -> Counters:
-    """The sum once `received` packets are counted, which happens right after the reply has left."""
-    deadline = time.monotonic() + 5
-    while total(server).received < received and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return total(server)
 
 
 @pytest.mark.parametrize(

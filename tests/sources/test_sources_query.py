@@ -12,9 +12,10 @@ from ipaddress import ip_address
 
 import pytest
 import typer
+from testkit.served import locked_now
 
 from stratum1.cli.query import query as command
-from stratum1.interchange import KernelClockId, Leap, LockState, Mapping, TimeState
+from stratum1.interchange import Leap, TimeState
 from stratum1.ntp import Mode, Packet
 from stratum1.server import ListenAddress, Server, StateCell
 from stratum1.sources import QueryError, query
@@ -26,25 +27,7 @@ AHEAD = 7_250_000_000
 
 
 def state() -> TimeState:
-    now = time.clock_gettime_ns(time.CLOCK_REALTIME)
-    served = UtcNs(now + AHEAD)
-    return TimeState(
-        state=LockState.LOCKED,
-        in_specification=True,
-        leap=Leap.NONE,
-        leap_plan=None,
-        stratum=1,
-        refid=b"GPS\0",
-        precision=-23,
-        root_delay=0.0,
-        error_bound=1e-4,
-        bound_at=served,
-        bound_rate=0.0,
-        reference_time=UtcNs(served - NS),
-        valid_until=UtcNs(served + 3600 * NS),
-        realtime=Mapping(0, KernelClockId.REALTIME, now, served, 0.0),
-        monotonic=None,
-    )
+    return locked_now(AHEAD, error_bound=1e-4, bound_rate=0.0)
 
 
 @contextmanager
