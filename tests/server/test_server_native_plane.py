@@ -183,7 +183,11 @@ def test_a_step_of_the_served_time_empties_the_interleaved_table(start: Start) -
         plane.publish(replace(state, realtime=stepped))
         third = again(second.receive)
         assert third.origin == 9
-        assert again(third.receive).origin == 7
+        # each worker empties the table when it sees the step, the last of them maybe after this: from then on nothing is lost
+        last, deadline = again(third.receive), time.monotonic() + 5
+        while last.origin != 7 and time.monotonic() < deadline:
+            last = again(last.receive)
+        assert last.origin == 7
 
 
 def test_a_new_state_is_served_at_once(start: Start) -> None:
