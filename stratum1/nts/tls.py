@@ -57,7 +57,7 @@ class TlsSession(Protocol):
         """Queue close_notify."""
 
     def export(self, label: bytes, context: bytes, length: int) -> bytes:
-        """Key material (RFC 8446, section 7.5)."""
+        """Key material (RFC 8446, section 7.5). Raises the backend's error, as before the handshake is over."""
 
 
 class TlsServer(Protocol):

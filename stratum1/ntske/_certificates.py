@@ -184,7 +184,7 @@ def _signature(path: Path) -> tuple[int, int, int]:
         status = os.stat(path)
     except OSError as error:
         return (0, 0, error.errno or 0)
-    return (status.st_mtime_ns, status.st_ino, status.st_size)
+    return (status.st_ctime_ns, status.st_ino, status.st_size)  # it changes with the content, and also when the owner or the mode does
 
 
 def _present(path: Path) -> bytes:

@@ -52,11 +52,14 @@ def establish_keys(
     host: str, port: int, authorities: bytes, timeout: float, *, aeads: tuple[int, ...] = (15, 30, 17, 16), backend: str = "auto"
 ) -> Established:
     """Ask a server for keys and cookies, within `timeout` seconds. authorities: PEM. Raises KeError."""
-    chosen = choose_backend(backend)
     began = time.monotonic()
     try:
+        chosen = choose_backend(backend)
+    except TlsError as error:
+        raise KeError(str(error)) from error
+    try:
         session = chosen.client(authorities).session(host)
-        with socket.create_connection((host, port), timeout) as sock:
+        with _connect(host, port, began + timeout) as sock:
             peer = sock.getpeername()
             result = _converse(sock, session, began + timeout, aeads)
         if session.alpn != ALPN:
@@ -72,6 +75,26 @@ def establish_keys(
     except (OSError, UnicodeError) as error:
         raise KeError(_plain(error)) from error
     return Established(NtsKeys(aead, c2s, s2c), result, peer[0], peer[1], chosen.name, time.monotonic() - began)
+
+
+def _connect(host: str, port: int, deadline: float) -> socket.socket:
+    """A connection to the first of the host's addresses that takes one; each has its share of the time. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    failed: OSError = TimeoutError()
+    for tried, (family, kind, protocol, _, address) in enumerate(found):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(left / (len(found) - tried))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failed = error
+        else:
+            return sock
+    raise failed
 
 
 def _converse(sock: socket.socket, session: TlsSession, deadline: float, aeads: tuple[int, ...]) -> KeResult:

@@ -86,7 +86,8 @@ class KeyEstablishment:
         self._settings = settings
         self._tell = tell
         self._rekeyed = rekeyed
-        self._trouble = ""
+        self._trouble = ""  # TLS, or the authority of clients
+        self._unusable = ""  # why the certificate of now is not the one in force
         self._backend: TlsBackend | None = None
         self._tls: TlsServer | None = None
         self._client_authority: bytes | None = None
@@ -154,11 +155,11 @@ class KeyEstablishment:
         """The state of things."""
         certificates, keys = self._certificates, self._keys
         reason = self._reason
-        waiting = not self._trouble and not self._listen_problem and isinstance(certificates, OwnCertificate)
+        waiting = not (self._trouble or self._unusable or self._listen_problem) and isinstance(certificates, OwnCertificate)
         return KeReport(
             address=self._settings.address,
             state=("waiting" if waiting else "problem") if reason else "serving",
-            reason=reason or certificates.reason or keys.problem,
+            reason=reason or certificates.reason or self._unusable or keys.problem,
             backend=self._backend.name if self._backend else "none",
             counters=self._listener.counters() if self._listener else self._counted,
             identity=certificates.identity,
@@ -174,7 +175,7 @@ class KeyEstablishment:
     @property
     def _reason(self) -> str:
         """Why no client is served, empty where they are."""
-        return self._listen_problem or self._trouble or ("" if self._tls is not None else self._certificates.reason)
+        return self._listen_problem or self._trouble or ("" if self._tls is not None else self._certificates.reason or self._unusable)
 
     def _open_keys(self, guess: UtcNs) -> Keys:
         settings = self._settings
@@ -220,9 +221,10 @@ class KeyEstablishment:
         try:
             self._tls = self._backend.server(identity.chain, identity.key, self._client_authority)
         except (self._backend.error, TlsError) as error:
-            self._tell(True, f"the certificate for {', '.join(identity.names)} can't be used ({self._backend.name}): {error}")
-            if self._tls is None:
-                self._trouble = str(error)
+            self._unusable = f"the certificate for {', '.join(identity.names)} can't be used ({self._backend.name}): {error}"
+            self._tell(True, self._unusable)
+        else:
+            self._unusable = ""
         self._configure()
 
     def _service(self) -> KeService:

@@ -17,10 +17,10 @@ def is_address(name: str) -> bool:
 
 
 def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The subject alternative names: host names, then addresses."""
+    """The subject alternative names: host names, then addresses; none where they can't be read."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return ()
     return (*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress)))
 

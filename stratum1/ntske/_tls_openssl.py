@@ -90,8 +90,11 @@ class OpenSslSession:
             raise TlsError(_reason(error)) from None
 
     def export(self, label: bytes, context: bytes, length: int) -> bytes:
-        """Key material."""
-        return self._connection.export_keying_material(label, length, context)
+        """Key material. Raises TlsError."""
+        try:
+            return self._connection.export_keying_material(label, length, context)
+        except SSL.Error as error:
+            raise TlsError(_reason(error)) from None
 
     def _advance(self) -> None:
         try:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from stratum1.nts.cookies import CookieJar
@@ -73,6 +73,17 @@ def client_certificate(common_name: str, *names: str) -> Issued:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
     leaf = builder.sign(authority_key, SHA256())
     return Issued(authority.public_bytes(Encoding.PEM), leaf.public_bytes(Encoding.PEM), key_pem(key))
+
+
+@cache
+def short_key() -> Issued:
+    """A certificate that is its own authority, with a key that no TLS takes any more: RSA of 1024 bits."""
+    key = rsa.generate_private_key(65537, 1024)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "short")])
+    begin = datetime.now(UTC) - timedelta(days=1)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+    chain = builder.not_valid_before(begin).not_valid_after(begin + timedelta(days=30)).sign(key, SHA256()).public_bytes(Encoding.PEM)
+    return Issued(chain, chain, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 @cache

@@ -1,5 +1,6 @@
 """Certificates: files that are renewed under us, and an authority of our own that waits for the time."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -99,6 +100,23 @@ class TestFiles:
         self.put(tmp_path, issued("two.example"))
         assert any(kept.look(None) for _ in range(3))
         assert kept.reason == ""
+
+    def test_a_change_that_keeps_size_and_date_is_seen(self, tmp_path: Path, told: Told) -> None:
+        """As `chown` and `chmod` keep them, by which a file that could not be read can be."""
+        chain, key = self.put(tmp_path, issued("one.example"))
+        good, date = key.read_bytes(), key.stat().st_mtime_ns
+        key.write_bytes(good[::-1])
+        kept = FiledCertificate(chain, key, told)
+        kept.look(None)
+        assert kept.identity is None
+        key.write_bytes(good)
+        os.utime(key, ns=(date, date))
+        assert any(kept.look(None) for _ in range(2))
+        kept.look(None)
+        key.write_bytes(good[::-1])
+        os.utime(key, ns=(date, date))
+        assert not any(kept.look(None) for _ in range(2))
+        assert "stays in force" in kept.reason
 
     def test_none_at_the_start_is_told_and_waited_for(self, tmp_path: Path, told: Told) -> None:
         kept = FiledCertificate(tmp_path / "chain.pem", tmp_path / "key.pem", told)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ke_world import BUILT, Client, backends, establish, eventually, host_now, issued
+from ke_world import BUILT, Client, Issued, backends, establish, eventually, host_now, issued, short_key
 from test_ntske_keys import Told
 
 from stratum1.nts.cookies import CookieJar, Session
@@ -162,6 +162,32 @@ def test_a_certificate_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> No
             world.made.look(world.now, world.now)
         assert world.made.report().state == "serving"
         with Client(world.port, OpenSslClient(issued("127.0.0.1").authority).session("127.0.0.1")) as client:
+            establish(client)
+
+
+@pytest.mark.parametrize("backend", backends())
+def test_a_certificate_that_tls_does_not_take_is_told_and_a_better_one_takes_its_place(tmp_path: Path, backend: str) -> None:
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    small, good = short_key(), issued("127.0.0.1")
+
+    def put(one: Issued) -> None:
+        chain.write_bytes(one.chain)
+        key.write_bytes(one.key)
+
+    put(small)
+    with running(settings_in(tmp_path, certificate=chain, private_key=key, backend=backend)) as world:
+        report = world.made.report()
+        assert (report.state, "can't be used" in report.reason) == ("problem", True)
+        put(good)
+        for _ in range(2):
+            world.made.look(world.now, world.now)
+        assert (world.made.report().state, world.made.report().reason) == ("serving", "")
+        put(small)
+        for _ in range(2):
+            world.made.look(world.now, world.now)
+        report = world.made.report()
+        assert (report.state, "can't be used" in report.reason) == ("serving", True)
+        with Client(world.port, OpenSslClient(good.authority).session("127.0.0.1")) as client:
             establish(client)
 
 

@@ -1,13 +1,23 @@
 """TLS as key establishment needs it, by each backend that is here: TLS 1.3 only, ALPN, exporter, certificates of both sides."""
 
 import contextlib
+import socket
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from ke_world import Issued, backends, client_certificate, issued
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
+from ke_world import Issued, backends, client_certificate, issued, listening, make_service
 from OpenSSL import SSL
 
 from stratum1.nts.tls import ALPN, EXPORT_LABEL, TlsBackend, TlsError, TlsSession
+from stratum1.ntske import KeError, establish_keys
 from stratum1.ntske._backend import choose_backend
+from stratum1.ntske._clients import admission
 from stratum1.ntske._names import proves
 from stratum1.ntske._tls_openssl import OpenSslClient, OpenSslSession
 
@@ -153,6 +163,54 @@ def test_a_key_of_another_certificate_is_an_error_of_ours(backend: TlsBackend) -
         backend.server(issued().chain, issued("another").key, None)
 
 
+def test_no_key_is_exported_before_the_handshake(backend: TlsBackend) -> None:
+    leaf = issued()
+    with pytest.raises(backend.error):
+        backend.server(leaf.chain, leaf.key, None).session().export(EXPORT_LABEL, CONTEXT, 32)
+
+
+def odd_certificates() -> list[x509.Certificate]:
+    """One with an alternative name of a kind that nobody reads, and one that has its alternative names twice."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, begin = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")]), datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+    builder = builder.not_valid_before(begin).not_valid_after(begin + timedelta(days=30))
+    x400 = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3002a300"))
+    names = [x509.DNSName("a.example")]
+    both = builder.add_extension(x509.SubjectAlternativeName(names), False).add_extension(x509.IssuerAlternativeName(names), False)
+    twice = both.sign(key, SHA256()).public_bytes(Encoding.DER).replace(bytes.fromhex("0603551d12"), bytes.fromhex("0603551d11"))
+    return [builder.add_extension(x400, False).sign(key, SHA256()), x509.load_der_x509_certificate(twice)]
+
+
+def test_a_certificate_with_names_that_can_t_be_read_is_for_nobody() -> None:
+    for odd in odd_certificates():
+        assert not proves(odd, "a.example")
+        assert not admission(("a.example",))(odd.public_bytes(Encoding.DER))
+
+
+def test_each_address_of_a_server_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.ExitStack() as held, listening(make_service(choose_backend("openssl"))) as served:
+        mute = held.enter_context(socket.socket())
+        mute.bind(("127.0.0.1", 0))
+        mute.listen(0)
+        for _ in range(4):  # more than its queue takes: who comes next hears nothing at all
+            waits = held.enter_context(socket.socket())
+            waits.setblocking(False)
+            waits.connect_ex(mute.getsockname())
+        row = socket.AF_INET, socket.SOCK_STREAM, 0, ""
+        rows = [(*row, mute.getsockname()), (*row, ("127.0.0.1", served.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: rows)
+        began = time.monotonic()
+        established = establish_keys("localhost", 0, issued().authority, 2.0)
+        assert established.port == served.port
+        assert 0.9 < time.monotonic() - began < 2.0
+        rows[1] = rows[0]
+        began = time.monotonic()
+        with pytest.raises(KeError, match=r"no answer within 0\.4 s"):
+            establish_keys("localhost", 0, issued().authority, 0.4)
+        assert time.monotonic() - began < 0.8
+
+
 def test_a_backend_that_is_not_there_says_why() -> None:
     if choose_backend().name == "rustls":
         assert choose_backend("openssl").name == "openssl"
@@ -178,6 +236,4 @@ def test_a_backend_that_is_not_there_says_why() -> None:
     ],
 )
 def test_whom_a_certificate_is_for(names: tuple[str, ...], asked: str, good: bool) -> None:
-    from cryptography import x509  # noqa: PLC0415
-
     assert proves(x509.load_pem_x509_certificate(issued(*names).chain), asked) is good
