@@ -1,49 +1,33 @@
-"""The addresses of this host, asked of the kernel (rtnetlink(7))."""
+"""Which of this host's addresses are whose: what a listener takes, and under which names we ourselves speak. Pure."""
 
-import socket
-import struct
+from collections.abc import Collection, Iterable
+from ipaddress import IPv4Address, IPv6Address
 
-__all__ = ["own_addresses"]
+from ._interfaces import LocalAddress
+from ._listen import ListenAddress
 
-_RTM_GETADDR, _NLM_F_DUMP_REQUEST = 22, 0x301
-_NLMSG_ERROR, _NLMSG_DONE, _RTM_NEWADDR = 2, 3, 20
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
-_IFADDRMSG_SIZE = 8
-_ATTRIBUTE = struct.Struct("=HH")  # struct rtattr
+__all__ = ["hosts", "own_addresses", "takes"]
+
+_ANY4, _ANY6 = IPv4Address(0), IPv6Address(0)
 
 
-def own_addresses() -> frozenset[bytes]:
-    """Every address of every interface, 4 or 16 octets each; empty where the kernel does not tell."""
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as opened:
-            opened.settimeout(1.0)
-            opened.send(_HEADER.pack(_HEADER.size + _IFADDRMSG_SIZE, _RTM_GETADDR, _NLM_F_DUMP_REQUEST, 1, 0) + bytes(_IFADDRMSG_SIZE))
-            return _read_all(opened)
-    except OSError:
-        return frozenset()
+def hosts(listen: ListenAddress) -> tuple[IPv4Address | IPv6Address, ...]:
+    """What a listener stands for: a "[::]" that takes IPv4 stands for two wildcards."""
+    return (listen.host, _ANY4) if listen.host == _ANY6 and not listen.v6_only else (listen.host,)
 
 
-def _read_all(opened: socket.socket) -> frozenset[bytes]:
-    found: set[bytes] = set()
-    while True:
-        data = opened.recv(65536)
-        while len(data) >= _HEADER.size:
-            length, kind, *_ = _HEADER.unpack_from(data)
-            if kind in (_NLMSG_DONE, _NLMSG_ERROR) or length < _HEADER.size:
-                return frozenset(found)
-            if kind == _RTM_NEWADDR and (address := _address(data[_HEADER.size + _IFADDRMSG_SIZE : length])) is not None:
-                found.add(address)
-            data = data[length + 3 & ~3 :]
+def takes(listen: ListenAddress, local: LocalAddress) -> bool:
+    """Whether a wildcard takes what is sent to an address of this host."""
+    return any(host.version == local.address.version for host in hosts(listen))
 
 
-def _address(attributes: bytes) -> bytes | None:
-    """The address of one message: the local end where the line has two ends."""
-    found: dict[int, bytes] = {}
-    while len(attributes) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(attributes)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind] = attributes[_ATTRIBUTE.size : length]
-        attributes = attributes[length + 3 & ~3 :]
-    return found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS))
+def own_addresses(listeners: Iterable[ListenAddress], local: Collection[LocalAddress]) -> frozenset[tuple[bytes, int]]:
+    """Every address and port at which we listen: a packet that claims to come from one would have us talk to ourselves.
+
+    Listeners whose port is still to be chosen (0) have none.
+    """
+    found: set[tuple[bytes, int]] = set()
+    for listen in listeners:
+        at = [each.address for each in local if takes(listen, each)] if listen.is_wildcard else [listen.host]
+        found.update((host.packed, listen.port) for host in at if listen.port)
+    return frozenset(found)

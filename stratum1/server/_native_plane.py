@@ -11,12 +11,13 @@ from typing import Any
 from stratum1.dataplane import MISSING, native
 from stratum1.interchange import TimeState
 
+from ._addresses import own_addresses
 from ._cards import Card, find_cards
 from ._counters import Counters
 from ._interfaces import AddressWatch, LocalAddress, local_addresses
 from ._listen import ListenAddress, ListenError
 from ._native import native_listener, native_service
-from ._native_sockets import Place, open_place, own_addresses, places, probe, refused
+from ._native_sockets import Place, open_place, places, probe, refused
 from ._plane import PlaneError, PlaneReport, StampKind, TableUse
 from ._reasons import Protection, Record, ServerReason, ServerResponse
 from ._state_words import state_words
@@ -68,7 +69,11 @@ class NativePlane:
             raise ListenError(f"can't listen at {twice[0]}/udp: it is listed twice")
         self._listeners = tuple(probe(each) for each in self._listeners)
         self._follow()
-        workers = self._make_workers()
+        try:
+            workers = self._make_workers()
+        except PlaneError:
+            self._end_watch()
+            raise
         try:
             self._use_cards(workers)
             for place in self._wanted():
@@ -203,12 +208,12 @@ class NativePlane:
 
     def _addresses_changed(self) -> None:
         """Match the sockets with the addresses that there are now."""
-        try:
-            local = local_addresses()
-        except OSError:
-            return  # the next change brings them
         workers = self._workers
-        with self._busy:
+        with self._busy:  # also while they are read: what is read first has to count first
+            try:
+                local = local_addresses()
+            except OSError:
+                return  # the next change brings them
             if workers is None or local == self._local:
                 return
             self._local = local

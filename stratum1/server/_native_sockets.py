@@ -10,15 +10,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
+from ._addresses import hosts, takes
 from ._interfaces import LocalAddress
 from ._listen import IP_PKTINFO, ListenAddress, ListenError, open_socket
 
-__all__ = ["MAX_OWN_SOCKETS", "Place", "open_place", "own_addresses", "places", "probe", "refused"]
+__all__ = ["MAX_OWN_SOCKETS", "Place", "open_place", "places", "probe", "refused"]
 
 MAX_OWN_SOCKETS = 64
 """Addresses of one listener that get a socket of their own (in each worker, which polls them all); the others share the wildcard's."""
 
-_ANY4, _ANY6 = IPv4Address(0), IPv6Address(0)
 _SO_RCVBUFFORCE = 33
 _RECEIVE_BUFFER = 1 << 20  # a burst of some thousand requests
 _SEND_BUFFER = 1 << 20
@@ -44,19 +44,10 @@ def places(listeners: Sequence[ListenAddress], local: Collection[LocalAddress]) 
     found: set[Place] = set()
     named = {(each.host, each.port) for each in listeners}
     for number, listen in enumerate(listeners):
-        found.update(Place(number, host, listen.port) for host in _hosts(listen))
+        found.update(Place(number, host, listen.port) for host in hosts(listen))
         if listen.is_wildcard:
-            own = [each for each in sorted(local, key=_order) if _takes(listen, each) and (each.address, listen.port) not in named]
+            own = [each for each in sorted(local, key=_order) if takes(listen, each) and (each.address, listen.port) not in named]
             found.update(Place(number, each.address, listen.port, each.scope) for each in own[:MAX_OWN_SOCKETS])
-    return frozenset(found)
-
-
-def own_addresses(listeners: Sequence[ListenAddress], local: Collection[LocalAddress]) -> frozenset[tuple[bytes, int]]:
-    """Every address and port at which we listen: a packet that claims to come from one would have us talk to ourselves."""
-    found: set[tuple[bytes, int]] = set()
-    for listen in listeners:
-        hosts = [each.address for each in local if _takes(listen, each)] if listen.is_wildcard else [listen.host]
-        found.update((host.packed, listen.port) for host in hosts)
     return frozenset(found)
 
 
@@ -105,15 +96,6 @@ def _widen(opened: socket.socket) -> None:
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
     except PermissionError:  # without CAP_NET_ADMIN net.core.rmem_max is the limit
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-
-
-def _hosts(listen: ListenAddress) -> tuple[IPv4Address | IPv6Address, ...]:
-    """Where the listener's first sockets are: a "[::]" that takes IPv4 has two."""
-    return (listen.host, _ANY4) if listen.host == _ANY6 and not listen.v6_only else (listen.host,)
-
-
-def _takes(listen: ListenAddress, local: LocalAddress) -> bool:
-    return any(host.version == local.address.version for host in _hosts(listen))
 
 
 def _order(local: LocalAddress) -> tuple[int, bytes, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ._addresses import own_addresses
 from ._cell import StateCell
 from ._counters import Counters
+from ._interfaces import LocalAddress, local_addresses
 from ._listen import DataPlane, ListenAddress, apart
 from ._plane import Maker, Plane, PlaneError, PlaneReport, candidates
 from ._planes import MAKERS
@@ -65,6 +66,7 @@ class Server:
         self._cell = cell
         self._service = service or ServiceSettings()
         self._makers = makers
+        self._local: frozenset[LocalAddress] = frozenset()
         self._own: frozenset[tuple[bytes, int]] = frozenset()
         self._running: tuple[_Running, ...] = ()
 
@@ -105,7 +107,11 @@ class Server:
         return self._service
 
     def configure(self, service: ServiceSettings, listeners: Sequence[ListenerSettings] | None = None) -> None:
-        """Serve by other settings from now on, without a gap. listeners: in the order given at first; None: as they are."""
+        """Serve by other settings from now on, without a gap. listeners: in the order given at first; None: as they are.
+
+        Raises ValueError, naming the field, for what no plane could serve by; nothing is changed then.
+        """
+        service.check()
         self._service = service
         if listeners is not None:
             self._listeners = tuple(replace(each, settings=own) for each, own in zip(self._listeners, listeners, strict=True))
@@ -140,7 +146,10 @@ class Server:
 
     def _learn_own(self) -> bool:
         """Find out at which addresses and ports we listen; whether they are others than before."""
-        own = _own(self._listeners)
+        if any(each.is_wildcard for each in self._listeners):
+            with contextlib.suppress(OSError):  # where the kernel does not tell, what it told before holds
+                self._local = local_addresses()
+        own = own_addresses(self._listeners, self._local)
         changed, self._own = own != self._own, own
         self._listeners = tuple(replace(each, settings=replace(each.settings, own=own)) for each in self._listeners)
         return changed
@@ -163,16 +172,3 @@ class Server:
                 continue
             return _Running(plane, places, end, "; ".join(reasons))
         raise AssertionError("the Python plane can always be had")
-
-
-def _own(listeners: Sequence[ListenAddress]) -> frozenset[tuple[bytes, int]]:
-    """Every address and port of ours."""
-    here = own_addresses() if any(each.is_wildcard for each in listeners) else frozenset()
-    found: set[tuple[bytes, int]] = set()
-    for each in listeners:
-        if each.port and each.is_wildcard:
-            lengths = {len(each.host.packed)} if each.v6_only else {4, len(each.host.packed)}
-            found |= {(address, each.port) for address in here if len(address) in lengths}
-        elif each.port:
-            found.add((each.host.packed, each.port))
-    return frozenset(found)

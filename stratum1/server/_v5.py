@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from stratum1.interchange import Leap
 from stratum1.ntp import FieldKind, FieldPlace
-from stratum1.timescale import NS, UtcNs, ntp_timestamp
+from stratum1.timescale import NS, NtpTimestamp, UtcNs, ntp_timestamp
 
 from ._ask import Ask, Exchange, silence
 from ._mac import Signature, judge_mac
@@ -62,7 +62,7 @@ class _Scale(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A request of which the fields are found. fields: those that are answered; opened: what NTS or a MAC make of the reply."""
+    """A request of which the fields are found, and what makes the whole reply, with NTS or a MAC, of its header and answers."""
 
     ask: Ask
     fields: Sequence[FieldPlace]
@@ -173,7 +173,7 @@ class Version5:
         receive, transmit = shown.grain.pair(scale.shift(exchange.received), scale.shift(exchange.sent), exchange.random)
         flags = _SYNCHRONISED
         if exchange.departed is not None:
-            transmit = type(transmit)(shown.grain.transmit(scale.shift(exchange.departed), exchange.random))
+            transmit = NtpTimestamp(shown.grain.transmit(scale.shift(exchange.departed), exchange.random))
             flags |= _INTERLEAVED
         octets = _HEADER.pack(
             (0 if scale.code == _SMEARED else state.leap << 6) | exchange.bits,

@@ -182,10 +182,6 @@ class Responder:
             transmit = receive + 1 & MASK64
         return _HEADER(head, request[2:3], middle, request[40:48], receive, transmit)
 
-    def plain_record(self, first: int) -> Record:
-        """The record of a request that `plain` has answered, by its first octet."""
-        return _PLAIN[first >> 3 & 7]
-
     def reply(self, request: bytes, sender: Sender, receive_time: UtcNs, transmit_time: UtcNs, entropy: Entropy) -> Outcome:
         """What to do about a datagram: exactly one record, and the reply unless the record says silence.
 

@@ -9,15 +9,12 @@ from ipaddress import ip_address
 from itertools import islice
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from served_states import LOCKED
 from testkit.served import locked_now
 
 from stratum1.interchange import Mapping
 from stratum1.ntp import Mode, Packet, parse
 from stratum1.server import Counters, ListenAddress, PythonWorker, ServerResponse, open_socket
-from stratum1.server._addresses import _address, own_addresses
 from stratum1.server._datagrams import BATCH, Datagrams
 from stratum1.server._departures import Departures
 from stratum1.server._tables import Tables
@@ -227,14 +224,3 @@ def test_random_numbers_have_64_bits_and_no_end() -> None:
     assert max(drawn) >> 63 == 1
     assert not max(drawn) >> 64
     assert all(850 < sum(number >> bit & 1 for number in drawn) < 1150 for bit in range(64))
-
-
-def test_own_addresses_are_those_of_the_interfaces() -> None:
-    assert ip_address("127.0.0.1").packed in own_addresses()
-    assert {len(each) for each in own_addresses()} <= {4, 16}
-
-
-@given(st.binary(max_size=64))
-def test_any_attributes_give_an_address_or_none(attributes: bytes) -> None:
-    found = _address(attributes)
-    assert found is None or found in attributes or found == b""

@@ -5,6 +5,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -14,9 +15,10 @@ from lone_network import IN_NAMESPACE, change_address, in_namespace, set_mtu
 from testkit.served import locked_now
 
 from stratum1.server import ListenAddress
+from stratum1.server._addresses import own_addresses
 from stratum1.server._interfaces import AddressWatch, DumpInterruptedError, LocalAddress, local_addresses, parse_addresses
 from stratum1.server._native_plane import NativePlane
-from stratum1.server._native_sockets import MAX_OWN_SOCKETS, Place, own_addresses, places
+from stratum1.server._native_sockets import MAX_OWN_SOCKETS, Place, places
 from stratum1.server.service import ServiceSettings
 
 REQUEST = b"\xe3" + bytes(46) + b"\x01"
@@ -56,6 +58,9 @@ def test_sockets_of_their_own_are_limited() -> None:
 def test_own_addresses_are_those_listened_at() -> None:
     own = own_addresses([listen("0.0.0.0"), listen("2001:db8::1")], LOCAL)
     assert own == {(ip_address(text).packed, 123) for text in ("127.0.0.1", "192.0.2.1", "2001:db8::1")}
+    assert {address for address, _ in own_addresses([listen("::")], LOCAL)} == {each.address.packed for each in LOCAL}
+    assert {len(address) for address, _ in own_addresses([listen("::", v6_only=True)], LOCAL)} == {16}
+    assert own_addresses([replace(listen("::1"), port=0)], LOCAL) == frozenset()
 
 
 def message(kind: int, body: bytes, flags: int = 0) -> bytes:

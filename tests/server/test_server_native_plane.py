@@ -1,5 +1,6 @@
 """The native plane on loopback: what it answers, stamps, counts and survives."""
 
+import os
 import random
 import socket
 import struct
@@ -19,6 +20,7 @@ from stratum1.server import (
     MAX_REQUEST,
     ListenAddress,
     ListenError,
+    PlaneError,
     Record,
     ServerReason,
     ServerResponse,
@@ -188,6 +190,13 @@ def test_a_step_of_the_served_time_empties_the_interleaved_table(start: Start) -
         while last.origin != 7 and time.monotonic() < deadline:
             last = again(last.receive)
         assert last.origin == 7
+
+
+def test_settings_that_can_t_be_leave_nothing_open(start: Start) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(PlaneError, match="interleaved_slots"):
+        start("0.0.0.0", service=ServiceSettings(interleaved_slots=1000))
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_new_state_is_served_at_once(start: Start) -> None:

@@ -23,6 +23,7 @@ from stratum1.server import (
     StampKind,
     StateCell,
 )
+from stratum1.server._interfaces import LocalAddress
 from stratum1.server.service import ListenerSettings, ServiceSettings
 
 
@@ -162,7 +163,14 @@ def test_a_taken_port_stops_what_had_begun() -> None:
 
 def test_packets_in_our_own_name_are_known_by_the_addresses_that_the_host_has(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {bytes(15) + b"\1", b"\x7f\0\0\1", b"\xc0\0\2\7"}
-    monkeypatch.setattr("stratum1.server._server.own_addresses", lambda: frozenset(here))
+    dumb = False
+
+    def tell() -> frozenset[LocalAddress]:
+        if dumb:
+            raise OSError(11, "the kernel does not tell")
+        return frozenset(LocalAddress(ip_address(each), 1) for each in here)
+
+    monkeypatch.setattr("stratum1.server._server.local_addresses", tell)
     makers = Makers()
     wild = server(makers, listen("::"), listen("0.0.0.0", port=1123), listen("192.0.2.9", port=1124), listen("::1", port=0))
     wild.start()
@@ -178,3 +186,16 @@ def test_packets_in_our_own_name_are_known_by_the_addresses_that_the_host_has(mo
     wild.look()
     assert {(b"\xc0\0\2\7", 123), (b"\xc0\0\2\7", 1123)}.isdisjoint(makers.made[0].settings[0].own)
     assert (b"\x7f\0\0\1", 123) in makers.made[0].settings[0].own
+    dumb, makers.made[0].settings = True, []
+    wild.look()
+    assert makers.made[0].settings == []
+
+
+def test_settings_that_can_t_be_change_nothing() -> None:
+    makers = Makers()
+    running = server(makers, listen("127.0.0.1"))
+    running.start()
+    with pytest.raises(ValueError, match="interleaved_slots"):
+        running.configure(ServiceSettings(interleaved_slots=1000), [ListenerSettings(require_nts=True)])
+    assert running.service == ServiceSettings()
+    assert makers.made[0].settings == []
