@@ -154,7 +154,9 @@ class KeClient:
             if code is None or len(code) != 1:
                 raise _malformed(f"its {failure} record has {len(found[kind])} octets, not 2")
             text = _ERRORS.get(code[0], f"code {code[0]}") if kind == RecordKind.ERROR else f"code {code[0]}"  # type: ignore[call-overload]
-            raise KeClientError(failure, f"the server answers with an {failure}: {text}" if kind == 2 else f"the server warns: {text}")
+            raise KeClientError(
+                failure, f"the server answers with an {failure}: {text}" if kind == RecordKind.ERROR else f"the server warns: {text}"
+            )
 
     @staticmethod
     def _choice(found: dict[int, bytes], kind: RecordKind, offered: tuple[int, ...], none: KeFailure, name: str) -> int:

@@ -96,7 +96,6 @@ class KeyEstablishment:
         self._listener: KeListener | None = None
         self._listen_problem = ""
         self._looks = 0
-        self._counted = KeCounters()
         self._prepare()
 
     @property
@@ -161,7 +160,7 @@ class KeyEstablishment:
             state=("waiting" if waiting else "problem") if reason else "serving",
             reason=reason or certificates.reason or self._unusable or keys.problem,
             backend=self._backend.name if self._backend else "none",
-            counters=self._listener.counters() if self._listener else self._counted,
+            counters=self._listener.counters() if self._listener else KeCounters(),
             identity=certificates.identity,
             authority=certificates.authority,
             authority_fingerprint=certificates.authority_fingerprint,

@@ -1,7 +1,7 @@
 """The listener of key establishment: one thread with epoll around accept, TLS and the state machine. Everything in it is bounded.
 
-It never holds up the time: the planes run in threads of their own, and what a connection costs here is a handshake and a few dozen
-microseconds, taken in turn.
+It does not hold up the time: the planes run in threads of their own, and what a connection costs here is a handshake and a few dozen
+microseconds, taken in turn. (The Python plane shares the interpreter with it, and may wait for its turn there, 5 ms.)
 """
 
 import contextlib

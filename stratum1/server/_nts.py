@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from stratum1.ntp import FieldKind, FieldPlace, field, inner_fields
+from stratum1.ntp import HEADER_SIZE, FieldKind, FieldPlace, field, inner_fields
 from stratum1.nts.aead import TAG_LENGTH, Sealer
 from stratum1.nts.cookies import NONCE_LENGTH, CookieFault, CookieJar, Session, cookie_length
 
@@ -63,7 +63,7 @@ def uses_nts(places: Iterable[FieldPlace]) -> bool:
 
 def claims_nts(request: bytes) -> bool:
     """Whether a version 4 packet has a cookie, as far as its fields can be followed; nothing is verified."""
-    at, size = 48, len(request)
+    at, size = HEADER_SIZE, len(request)
     while size - at >= _LENGTHS.size:
         kind, length = _LENGTHS.unpack_from(request, at)
         if length < _LENGTHS.size or length % 4 or length > size - at:

@@ -14,6 +14,7 @@ __all__ = ["InterleavedTable", "RateTable", "Tables", "address_hash", "mix64", "
 
 _MASK = (1 << 64) - 1
 _WAYS = 4
+_COUNTED = 1 << 16
 _STEPPED_NS = 1 << 30
 """A slot that lies so much further ahead than any burst can put it says that the clock was set back."""
 
@@ -39,6 +40,12 @@ def network_hash(seed: int, address: bytes) -> int:
     if len(address) == 4:
         return mix64(seed ^ int.from_bytes(address))
     return mix64(mix64(seed ^ int.from_bytes(address[:8])) ^ 1)
+
+
+def _used(table: "array[int]") -> int:
+    """How many slots are in use; of a large table by the first of them, for hashes spread evenly, and a look at all would hold up all."""
+    part = table[:_COUNTED]
+    return (len(part) - part.count(0)) * len(table) // len(part)
 
 
 class RateTable:
@@ -75,16 +82,12 @@ class RateTable:
     @property
     def used(self) -> int:
         """How many clients it remembers, also those whose buckets are full again."""
-        return len(self._full_at) - self._full_at.count(0)
+        return _used(self._full_at)
 
     @property
     def slots(self) -> int:
         """How many it can remember."""
         return len(self._full_at)
-
-    def clear(self) -> None:
-        """Everybody's bucket is full."""
-        self._full_at = array("q", bytes(8 * len(self._full_at)))
 
 
 class InterleavedTable:
@@ -138,7 +141,7 @@ class InterleavedTable:
     @property
     def used(self) -> int:
         """How many replies it remembers."""
-        return len(self._keys) - self._keys.count(0)
+        return _used(self._keys)
 
     @property
     def slots(self) -> int:

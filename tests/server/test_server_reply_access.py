@@ -193,8 +193,14 @@ def test_the_fullest_bucket_makes_room_and_memory_does_not_grow() -> None:
     for number in range(5000):
         table.allowed(network_hash(1, number.to_bytes(4, "big")), at(1))
     assert table.used == table.slots == 256
-    table.clear()
-    assert table.used == 0
+
+
+def test_of_a_large_table_it_is_estimated_how_full_it_is() -> None:
+    table = RateTable(RateLimit(slots=1 << 18))
+    for number in range(20_000):
+        table.allowed(network_hash(1, number.to_bytes(4, "big")), at(1))
+    assert table.used == pytest.approx(20_000, rel=0.1)
+    assert table.used != 20_000
 
 
 @pytest.mark.parametrize(

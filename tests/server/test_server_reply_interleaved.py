@@ -91,7 +91,7 @@ def test_the_stamp_belongs_to_the_address_and_not_to_the_port() -> None:
 
 def test_facts_interleaved_server_basic_clients_cost_no_memory() -> None:
     """FACTS, interleaved server: RX low bit 1, TX low bit 0, so that a basic client's origin never touches the table."""
-    desk = Desk()
+    desk = Desk(ServiceSettings(interleaved_slots=256))
     reply = desk.answer()
     for request in (
         Packet(4, Mode.CLIENT, origin=reply.transmit, receive=NtpTimestamp(5), transmit=NtpTimestamp(6)).to_bytes(),

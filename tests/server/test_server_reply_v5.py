@@ -150,7 +150,7 @@ def test_root_delay_and_dispersion_have_28_bits_and_are_rounded_up() -> None:
 
 def test_interleaved_mode_by_cookie() -> None:
     """FACTS, NTPv5 header: flag 2 asks for the interleaved mode, the server cookie names the reply whose transmit time is wanted."""
-    desk = Desk(ON, state=TAI)
+    desk = Desk(replace(ON, interleaved_slots=256), state=TAI)
     first = desk.ask(ask5(flags=2))
     header, _ = read(first, ask5())
     assert (header.flags, header.server_cookie, first.record.response) == (1, header.receive, ServerResponse.TIME)
