@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["MISSING", "native"]
 
 
-_NEEDED = ("Service", "Listener", "PureResponder", "Workers", "TlsServer", "TlsClient", "seal_cookie")
+_NEEDED = ("Service", "Listener", "PureResponder", "Workers", "TlsServer", "TlsClient", "TlsError", "seal_cookie")
 
 
 def _load() -> tuple[ModuleType | None, str]:

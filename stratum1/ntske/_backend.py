@@ -10,21 +10,11 @@ __all__ = ["choose_backend"]
 
 def choose_backend(wanted: str = "auto") -> TlsBackend:
     """wanted: "auto", "rustls" or "openssl". Raises TlsError with the reason where it can't be had."""
-    rustls, reason = _rustls()
-    if rustls is not None and wanted != "openssl":
-        return rustls
+    module = native()
+    if module is not None and wanted != "openssl":
+        return TlsBackend("rustls", module.TlsServer, module.TlsClient, module.TlsError)
     if wanted == "rustls":
-        raise TlsError(f"rustls is part of the native module, and {reason}")
+        raise TlsError(f"rustls is part of the native module, and {MISSING}")
     # loaded only when asked for: it takes a tenth of a second and some megabytes
     backend: TlsBackend = import_module("stratum1.ntske._tls_openssl").OPENSSL
     return backend
-
-
-def _rustls() -> tuple[TlsBackend | None, str]:
-    module = native()
-    if module is None:
-        return None, MISSING
-    server, client, error = (getattr(module, name, None) for name in ("TlsServer", "TlsClient", "TlsError"))
-    if server is None or client is None or error is None:
-        return None, "the one that is there was built without TLS"
-    return TlsBackend("rustls", server, client, error), ""

@@ -14,10 +14,9 @@ __all__ = ["cookie_sealer"]
 def cookie_sealer(ring: KeyRing) -> Seal:
     """What makes cookies under a ring's current key."""
     module = native()
-    sealed = getattr(module, "seal_cookie", None)
-    if sealed is None:
+    if module is None:
         return _python_sealer(ring)
-    key_id, secret = ring.current.key_id, ring.current.secret
+    sealed, key_id, secret = module.seal_cookie, ring.current.key_id, ring.current.secret
 
     def seal(protocol: int, aead: int, c2s: bytes, s2c: bytes, nonce: bytes) -> bytes:
         cookie: bytes = sealed(secret, key_id, aead, c2s, s2c, nonce, protocol == NTPV5_DRAFT)
