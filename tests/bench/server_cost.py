@@ -17,15 +17,11 @@ from pathlib import Path
 from stratum1.ntp import Mode, Packet, parse
 from stratum1.timescale import NtpTimestamp
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from testkit.loopback import free_port
+
 SERVING = Path(__file__).resolve().parent.parent / "interop" / "serving.py"
 REQUEST = Packet(4, Mode.CLIENT, precision=32, transmit=NtpTimestamp(1)).to_bytes()
-
-
-def free_port() -> int:
-    """A UDP port of loopback that nobody has now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def waits(port: int, requests: int, burst: int, rest: float) -> list[float]:
@@ -49,7 +45,7 @@ def waits(port: int, requests: int, burst: int, rest: float) -> list[float]:
 
 def measure(requests: int, burst: int, rest: float) -> dict[str, float]:
     """One round: CPU a request and time from a burst to its last reply, in microseconds."""
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     with subprocess.Popen(
         [sys.executable, str(SERVING), f"127.0.0.1:{port}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:

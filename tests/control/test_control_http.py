@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from testkit.http import free_port, request, serving
+from testkit.http import request, serving
+from testkit.loopback import free_port
 from testkit.shown import FakeSource, make_status
 
 from stratum1.cli.client import ControlClient, ControlError

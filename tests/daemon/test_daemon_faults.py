@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testkit.daemon import free_port
+from testkit.loopback import free_port
 
 from stratum1.config import Config
 from stratum1.daemon import Daemon, DaemonError, RunOptions

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testkit.daemon import Daemon, free_port, started
+from testkit.daemon import Daemon, started
+from testkit.loopback import free_port
 
 from stratum1.cli.client import ControlClient
 from stratum1.ntske import KeError, establish_keys

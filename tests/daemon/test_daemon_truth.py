@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from testkit.daemon import free_port
+from testkit.loopback import free_port
 
 import stratum1.receiver
 from stratum1.config import Config

@@ -11,14 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testkit.loopback import free_port
 
 DOCTOR = [sys.executable, "-c", "from stratum1.cli import main; main()", "doctor"]
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

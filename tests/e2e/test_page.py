@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from testkit.http import free_port, serving
+from testkit.http import serving
+from testkit.loopback import free_port
 from testkit.shown import NOW, FakeSource, make_bare_status, make_status
 
 from stratum1.control import LockStatus, RecentSeries, Status

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from testkit.waiting import until
 
 from stratum1.gnss import GnssDecoder, TimeMark
 from stratum1.gnss import serial_reader as shell
@@ -27,13 +28,6 @@ RMC = b"$GPRMC,202640.000,A,4404.1306,N,12118.8515,W,0.03,225.97,130415,,,D*73\r
 
 def now() -> MonoNs:
     return MonoNs(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
-
-
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 class Line:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from setup_bench import WISH
 from testkit.ublox import Ublox
+from testkit.waiting import until
 
 from stratum1.gnss import _setup_line as shell
 from stratum1.gnss.serial_reader import LineState, SerialReader
@@ -22,13 +23,6 @@ from stratum1.timescale import MonoNs
 
 def now() -> MonoNs:
     return MonoNs(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
-
-
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 class Played(threading.Thread):

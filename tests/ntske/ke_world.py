@@ -4,7 +4,7 @@ import contextlib
 import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -166,10 +166,3 @@ def establish(client: Client, octets: bytes | None = None) -> KeResult:
 
 def opened(cookie: bytes, seed: int = 1) -> object:
     return CookieJar(ring(seed)).open(cookie)
-
-
-def eventually(condition: Callable[[], object], within: float = 5.0) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ke_world import BUILT, Client, Issued, backends, establish, eventually, host_now, issued, short_key
+from ke_world import BUILT, Client, Issued, backends, establish, host_now, issued, short_key
 from test_ntske_keys import Told
+from testkit.loopback import free_port
+from testkit.waiting import until
 
 from stratum1.nts.cookies import CookieJar, Session
 from stratum1.nts.ke_server import KeOutcome
@@ -34,13 +36,6 @@ class World:
 
     def client(self) -> Client:
         return Client(self.port, OpenSslClient(self.made.authority or issued().authority).session("127.0.0.1"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def settings_in(directory: Path, **changes: object) -> KeSettings:
@@ -219,7 +214,7 @@ def test_a_port_that_is_taken_is_told_and_tried_again(tmp_path: Path) -> None:
         assert world.made.report().state == "serving"
         with world.client() as client:
             establish(client)
-        eventually(lambda: world.made.report().counters.outcomes[KeOutcome.ISSUED] == 1)
+        until(lambda: world.made.report().counters.outcomes[KeOutcome.ISSUED] == 1)
 
 
 def test_secrets_never_show_in_what_is_printed(tmp_path: Path) -> None:
@@ -238,7 +233,7 @@ from pathlib import Path
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.prctl(65, 1, 0, 0, 0):
     sys.exit("no PR_SET_MDWE: " + str(ctypes.get_errno()))
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = [sys.argv[3], str(Path(sys.argv[3]).parent)]
 from test_ntske_establishment import running, settings_in
 from ke_world import establish
 with running(settings_in(Path(sys.argv[1]), backend=sys.argv[2])) as world:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from ke_world import Client, backends, client_certificate, establish, eventually, issued, listening, make_service, opened
+from ke_world import Client, backends, client_certificate, establish, issued, listening, make_service, opened
 from OpenSSL import SSL
+from testkit.waiting import until
 
 from stratum1.nts.aead import Aead
 from stratum1.nts.cookies import Session
@@ -51,7 +52,7 @@ def test_cookies_hold_the_keys_that_the_client_exports(backend: TlsBackend, aead
         c2s, s2c = (client.session.export(EXPORT_LABEL, each, aead.key_length) for each in result.contexts)
         assert len(result.cookies) == len(set(result.cookies)) == 8
         assert {opened(each) == Session(aead, c2s, s2c) for each in result.cookies} == {True}
-        eventually(lambda: listener.counters().outcomes[KeOutcome.ISSUED])
+        until(lambda: listener.counters().outcomes[KeOutcome.ISSUED])
     counted = listener.counters()
     assert (counted.accepted, counted.handshakes, counted.cookies) == (1, 1, 8)
     assert counted.aeads == {aead.value: 1}
@@ -64,7 +65,7 @@ def test_ipv6_and_many_clients_one_after_the_other(backend: TlsBackend) -> None:
             with Client(listener.port, host=host) as client:
                 establish(client)
         assert outcomes(listener) == {KeOutcome.ISSUED: 20}
-        eventually(lambda: listener.counters().connections == 0)
+        until(lambda: listener.counters().connections == 0)
 
 
 def test_a_request_octet_by_octet_in_records_of_its_own(backend: TlsBackend) -> None:
@@ -119,7 +120,7 @@ def test_a_drop_now_and_then_does_not_keep_a_connection(backend: TlsBackend) -> 
                 if time.monotonic() - started > 1.5:
                     break
             assert message(client.hear()) == BAD_REQUEST
-        eventually(lambda: outcomes(listener) == {KeOutcome.TIMEOUT: 1})
+        until(lambda: outcomes(listener) == {KeOutcome.TIMEOUT: 1})
         assert time.monotonic() - started < 4
 
 
@@ -138,8 +139,8 @@ def test_what_is_no_tls_ends_at_once(backend: TlsBackend, said: bytes) -> None:
     with listening(make_service(backend)) as listener, socket.create_connection(("127.0.0.1", listener.port)) as other:
         other.settimeout(5)
         other.sendall(said)
-        eventually(lambda: outcomes(listener) == {KeOutcome.NO_TLS: 1})
-        eventually(lambda: listener.counters().connections == 0)
+        until(lambda: outcomes(listener) == {KeOutcome.NO_TLS: 1})
+        until(lambda: listener.counters().connections == 0)
 
 
 def test_tls_for_another_protocol_gets_no_keys(backend: TlsBackend) -> None:
@@ -150,7 +151,7 @@ def test_tls_for_another_protocol_gets_no_keys(backend: TlsBackend) -> None:
         client.shake_hands()
         client.say(request())
         assert client.hear() == b""
-        eventually(lambda: outcomes(listener) == {KeOutcome.NO_ALPN: 1})
+        until(lambda: outcomes(listener) == {KeOutcome.NO_ALPN: 1})
 
 
 def test_an_endless_client_is_cut_off(backend: TlsBackend) -> None:
@@ -160,7 +161,7 @@ def test_an_endless_client_is_cut_off(backend: TlsBackend) -> None:
         fragment = b"\x16\x03\x01\x40\x00" + b"\x01\x00\xff\xff" + bytes(0x4000 - 4)
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             endless.sendall(fragment * 2000)
-        eventually(lambda: sum(outcomes(listener).values()) == 1)
+        until(lambda: sum(outcomes(listener).values()) == 1)
         assert set(outcomes(listener)) <= {KeOutcome.NO_TLS}
 
 
@@ -169,7 +170,7 @@ def test_a_client_that_reads_nothing_holds_nothing(backend: TlsBackend) -> None:
         client.shake_hands()
         client.say(request())
         time.sleep(1.0)
-        eventually(lambda: listener.counters().connections == 0)
+        until(lambda: listener.counters().connections == 0)
         assert outcomes(listener) == {KeOutcome.ISSUED: 1}
 
 
@@ -179,14 +180,14 @@ def test_clients_that_vanish_are_counted(backend: TlsBackend) -> None:
         client = Client(listener.port)
         client.shake_hands()
         client.sock.close()
-        eventually(lambda: outcomes(listener) == {KeOutcome.LOST: 2})
+        until(lambda: outcomes(listener) == {KeOutcome.LOST: 2})
 
 
 def test_one_address_has_so_many_places_and_others_theirs(openssl: TlsBackend) -> None:
     limits = KeLimits(connections=8, per_address=3, idle=30, total=30)
     with listening(make_service(openssl), limits, host="::") as listener:
         held = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(3)]
-        eventually(lambda: listener.counters().connections == 3)
+        until(lambda: listener.counters().connections == 3)
         with socket.create_connection(("127.0.0.1", listener.port)) as fourth:
             fourth.settimeout(5)
             assert fourth.recv(1) == b""
@@ -195,7 +196,7 @@ def test_one_address_has_so_many_places_and_others_theirs(openssl: TlsBackend) -
         assert outcomes(listener) == {KeOutcome.TOO_MANY: 1, KeOutcome.ISSUED: 1}
         for each in held:
             each.close()
-        eventually(lambda: listener.counters().connections == 0)
+        until(lambda: listener.counters().connections == 0)
         with Client(listener.port) as client:  # the places are free again
             establish(client)
 
@@ -204,7 +205,7 @@ def test_a_full_house_gives_way_to_the_living(openssl: TlsBackend) -> None:
     limits = KeLimits(connections=20, per_address=100, idle=30, total=30)
     with listening(make_service(openssl), limits) as listener:
         held = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(20)]
-        eventually(lambda: listener.counters().connections == 20)
+        until(lambda: listener.counters().connections == 20)
         with socket.create_connection(("127.0.0.1", listener.port)) as hasty:
             hasty.settimeout(5)
             assert hasty.recv(1) == b""  # nobody has been silent for long
@@ -225,7 +226,7 @@ def test_a_thousand_mute_connections_leave_others_served(openssl: TlsBackend) ->
     limits = KeLimits(connections=64, per_address=1000, idle=5, total=5)
     with listening(make_service(openssl), limits) as listener:
         held = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(300)]
-        eventually(lambda: listener.counters().accepted == 300)
+        until(lambda: listener.counters().accepted == 300)
         assert listener.counters().connections == 64
         time.sleep(0.6)
         with Client(listener.port) as client:
@@ -273,7 +274,7 @@ def test_access_rules_judge_client_certificates(backend: TlsBackend, rules: tupl
             client.shake_hands()
             client.say(request())
             assert client.hear() == b""
-        eventually(lambda: outcomes(listener) == {KeOutcome.ISSUED if good else KeOutcome.NOT_ADMITTED: 1})
+        until(lambda: outcomes(listener) == {KeOutcome.ISSUED if good else KeOutcome.NOT_ADMITTED: 1})
 
 
 def test_names_of_clients_are_common_names_where_there_are_no_others() -> None:
@@ -313,7 +314,7 @@ def test_a_pool_keeps_its_connection_and_brings_its_keys(backend: TlsBackend) ->
         client.say(encode(token, *fixed, END))  # the last one does not ask to be kept
         client.hear()
         assert client.session.closed
-        eventually(lambda: outcomes(listener) == {KeOutcome.LISTED: 1, KeOutcome.ISSUED: 3})
+        until(lambda: outcomes(listener) == {KeOutcome.LISTED: 1, KeOutcome.ISSUED: 3})
 
 
 def test_a_pool_that_leaves_or_falls_silent_is_not_lost(openssl: TlsBackend) -> None:
@@ -331,7 +332,7 @@ def test_a_pool_that_leaves_or_falls_silent_is_not_lost(openssl: TlsBackend) -> 
                 else:
                     assert client.hear() == b""
                     assert client.session.closed  # the server says that it ends
-        eventually(lambda: listener.counters().connections == 0)
+        until(lambda: listener.counters().connections == 0)
         assert outcomes(listener) == {KeOutcome.LISTED: 2}
 
 
@@ -382,7 +383,7 @@ def test_stop_closes_everything(openssl: TlsBackend) -> None:
     with listening(make_service(openssl)) as listener:
         client = Client(listener.port)
         port = listener.port
-        eventually(lambda: listener.counters().connections == 1)
+        until(lambda: listener.counters().connections == 1)
         assert listener.alive
     assert not listener.alive
     client.sock.settimeout(5)

@@ -4,7 +4,6 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -13,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from lone_network import IN_NAMESPACE, change_address, in_namespace, set_mtu
 from testkit.served import locked_now
+from testkit.waiting import until
 
 from stratum1.server import ListenAddress
 from stratum1.server._addresses import own_addresses
@@ -116,9 +116,9 @@ def test_changes_are_told_until_it_is_stopped() -> None:
         watch = AddressWatch(lambda: seen.append(local_addresses()))
         watch.start()
         change_address("192.0.2.1")
-        await_true(lambda: bool(seen) and local("192.0.2.1", 1) in seen[-1])
+        until(lambda: bool(seen) and local("192.0.2.1", 1) in seen[-1])
         change_address("192.0.2.1", present=False)
-        await_true(lambda: local("192.0.2.1", 1) not in seen[-1])
+        until(lambda: local("192.0.2.1", 1) not in seen[-1])
         watch.stop()
         watch.stop()
         count = len(seen)
@@ -127,13 +127,6 @@ def test_changes_are_told_until_it_is_stopped() -> None:
         assert len(seen) == count
 
     in_namespace(call)
-
-
-def await_true(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def reaches_itself(host: str, scope: int) -> bool:
@@ -183,20 +176,20 @@ def serve_changes(plane: NativePlane, port: int) -> None:
         assert not has(text)
         change_address(text)
         scope = 1 if text.startswith("fe80") else 0
-        await_true(lambda text=text, scope=scope: reaches_itself(text, scope))  # type: ignore[misc]
+        until(lambda text=text, scope=scope: reaches_itself(text, scope))  # type: ignore[misc]
         ask(text, port, 20, scope)  # by the wildcard at first, by its own socket in the end
-        await_true(lambda text=text: has(text))  # type: ignore[misc]
+        until(lambda text=text: has(text))  # type: ignore[misc]
         ask(text, port, 20, scope)
         asked += 40
     descriptors = len(os.listdir("/proc/self/fd"))
     for text in ("192.0.2.1", "2001:db8::1", "fe80::5"):
         change_address(text, present=False)
-        await_true(lambda text=text: not has(text))  # type: ignore[misc]
+        until(lambda text=text: not has(text))  # type: ignore[misc]
         ask("127.0.0.1", port)
         asked += 1
-    await_true(lambda: len(os.listdir("/proc/self/fd")) == descriptors - 6)
+    until(lambda: len(os.listdir("/proc/self/fd")) == descriptors - 6)
     (counted,) = plane.counters().values()
-    await_true(lambda: sum(each.received for each in plane.counters().values()) == asked)
+    until(lambda: sum(each.received for each in plane.counters().values()) == asked)
     assert (counted.accepted, counted.response_send_errors) == (counted.received, 0)
     assert plane.report().notes == ()
 

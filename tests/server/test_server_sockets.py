@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from testkit.counting import settled, total
+from testkit.loopback import free_port
 from testkit.served import locked_now
 
 from stratum1.interchange import Leap, Mapping, TimeState
@@ -118,7 +119,7 @@ def test_receive_stamps_are_the_kernels(start: Start) -> None:
 
 
 def test_a_packet_without_a_kernel_stamp_is_stamped_and_counted() -> None:
-    opened = open_socket(parse_listen(f"127.0.0.1:{free_port()}"))
+    opened = open_socket(parse_listen(f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"))
     opened.setsockopt(socket.SOL_SOCKET, 37, 0)
 
     host, port = opened.getsockname()
@@ -137,12 +138,6 @@ def test_a_packet_without_a_kernel_stamp_is_stamped_and_counted() -> None:
 def worker_at(opened: socket.socket) -> PythonWorker:
     host, port = opened.getsockname()
     return PythonWorker(opened, ListenAddress(ip_address(host), port), ServiceSettings(), Tables(), locked_now())
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_new_state_is_served_at_once_and_without_restart(start: Start) -> None:
@@ -263,7 +258,7 @@ def test_a_reply_to_a_broadcast_leaves_from_our_own_address(start: Start) -> Non
 
 
 def test_replies_that_cannot_be_sent_are_counted_and_stop_nothing() -> None:
-    opened = open_socket(parse_listen(f"127.0.0.1:{free_port()}"))
+    opened = open_socket(parse_listen(f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"))
     with contextlib.suppress(OSError):  # ENOTCONN, and yet nothing can be sent any more (EPIPE)
         opened.shutdown(socket.SHUT_WR)
     host, port = opened.getsockname()
@@ -295,7 +290,7 @@ def test_stop_is_prompt_and_frees_the_port(start: Start) -> None:
 
 
 def test_both_wildcards_share_a_port(start: Start) -> None:
-    server = start("::", "0.0.0.0", port=free_port())
+    server = start("::", "0.0.0.0", port=free_port(socket.SOCK_DGRAM))
     for asked in ("::1", "127.0.0.2"):
         assert ask(asked, port_of(server))[1] == asked
     settled(server, 2)
@@ -304,7 +299,7 @@ def test_both_wildcards_share_a_port(start: Start) -> None:
 
 def test_a_taken_port_names_who_has_it_and_leaves_nothing_open(start: Start) -> None:
     taken = port_of(start("127.0.0.1"))
-    other = free_port()
+    other = free_port(socket.SOCK_DGRAM)
     server = Server([parse_listen(f"127.0.0.2:{other}"), parse_listen(f"127.0.0.1:{taken}")], StateCell(locked_now()))
     with pytest.raises(ListenError, match=rf"127\.0\.0\.1:{taken}/udp: the port is taken by .*\(pid {os.getpid()}\).*systemctl disable"):
         server.start()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from testkit.waiting import until
 
 from stratum1.config import ConfigError, parse_config
 from stratum1.doctor import Host
@@ -107,13 +108,6 @@ def feel(tmp_path: Path) -> Iterator[Callable[[str], Felt]]:
     yield begin
     for felt in running:
         felt.reader.stop()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def test_readings_come_with_their_time_and_a_lost_sensor_is_told_once(tmp_path: Path, feel: Callable[[str], Felt]) -> None:

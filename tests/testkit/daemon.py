@@ -15,18 +15,11 @@ from typing import Any
 from stratum1.cli.client import ControlClient, ControlError
 from stratum1.sources import Answer, QueryError, query
 from stratum1.sources.protocol import parse_target
+from testkit.loopback import free_port
 
-__all__ = ["Daemon", "Spawn", "free_port", "started"]
+__all__ = ["Daemon", "Spawn", "started"]
 
 Spawn = Callable[..., "subprocess.Popen[Any]"]
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """A port of 127.0.0.1 that nobody uses just now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Daemon:

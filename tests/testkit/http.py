@@ -2,7 +2,6 @@
 
 import asyncio
 import http.client
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +10,7 @@ from aiohttp import web
 
 from stratum1.control.http import ControlServer
 
-__all__ = ["free_port", "request", "serving"]
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody had a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+__all__ = ["request", "serving"]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from importlib.resources import files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from testkit.http import free_port, request, serving
+from testkit.http import request, serving
+from testkit.loopback import free_port
 from testkit.shown import FakeSource, make_bare_status, make_status
 
 from stratum1.control import EventRecord, RecentSeries, Status
