@@ -11,6 +11,7 @@ from itertools import islice
 import pytest
 from served_states import LOCKED
 from testkit.served import locked_now
+from testkit.stamps import SO_TIMESTAMPNS, kernel_stamps
 
 from stratum1.interchange import Mapping
 from stratum1.ntp import Mode, Packet, parse
@@ -23,6 +24,12 @@ from stratum1.server.service import ServiceSettings
 from stratum1.timescale import NS, NtpTimestamp, UtcNs, utc_from_ntp
 
 REQUEST = Packet(4, Mode.CLIENT, transmit=NtpTimestamp(1)).to_bytes()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stamping_kernel() -> Iterator[None]:
+    with kernel_stamps():
+        yield
 
 
 def opened(host: str) -> socket.socket:
@@ -144,7 +151,7 @@ def test_an_interleaved_client_learns_when_the_reply_before_really_left(worker: 
     """Four replies: what the third and later ones say of their predecessors lies between the earlier transmit time and its arrival."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(5)
-        client.setsockopt(socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS
+        client.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         client.connect(("127.0.0.1", worker.listen.port))
         origin, arrivals, replies = NtpTimestamp(0), list[int](), list[Packet]()
         for number in range(1, 6):

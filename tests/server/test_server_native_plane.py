@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from testkit.counting import settled, total
 from testkit.served import locked_now
+from testkit.stamps import SO_TIMESTAMPNS, kernel_stamps
 
 from stratum1.interchange import Leap, Mapping, TimeState
 from stratum1.ntp import Mode, Packet, parse
@@ -33,15 +34,11 @@ from stratum1.timescale import NS, NtpTimestamp, UtcNs, utc_from_ntp
 
 REQUEST = Packet(4, Mode.CLIENT, transmit=NtpTimestamp(1)).to_bytes()
 Start = Callable[..., NativePlane]
-_SO_TIMESTAMPNS = 35
 
 
 @pytest.fixture(scope="module", autouse=True)
 def stamping_kernel() -> Iterator[None]:
-    """The kernel begins to stamp a moment after the first socket has asked for it, and keeps on while there is one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        time.sleep(0.05)
+    with kernel_stamps():
         yield
 
 
@@ -68,7 +65,7 @@ class Client:
 
     def __init__(self, host: str, port: int) -> None:
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.settimeout(5)
         self._socket.connect((host, port))
 

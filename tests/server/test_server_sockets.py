@@ -17,6 +17,7 @@ import pytest
 from testkit.counting import settled, total
 from testkit.loopback import free_port
 from testkit.served import locked_now
+from testkit.stamps import kernel_stamps
 
 from stratum1.interchange import Leap, Mapping, TimeState
 from stratum1.ntp import Mode, Packet, parse
@@ -40,6 +41,12 @@ from stratum1.timescale import NS, NtpTimestamp, UtcNs, utc_from_ntp
 
 REQUEST = Packet(4, Mode.CLIENT, transmit=NtpTimestamp(1)).to_bytes()
 Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stamping_kernel() -> Iterator[None]:
+    with kernel_stamps():
+        yield
 
 
 @pytest.fixture
