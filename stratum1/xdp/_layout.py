@@ -7,7 +7,10 @@ from enum import IntEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 __all__ = [
+    "ACCESS_ALLOW",
     "ACCESS_RULES",
+    "ALLOWED_OCTETS",
+    "ALLOWED_SIZE",
     "FLAG_SMEAR",
     "FLAG_USABLE",
     "INTERFACES",
@@ -29,6 +32,8 @@ __all__ = [
     "Word",
     "access_key",
     "active_offset",
+    "allowed_bits",
+    "allowed_offset",
     "interface_offset",
     "listener_key",
     "pack_listeners",
@@ -36,7 +41,7 @@ __all__ = [
     "slot_offset",
 ]
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised with every change of what stands here, so that an old program under a new daemon is noticed and not misread."""
 FLAG_USABLE = 1 << 63
 FLAG_SMEAR = 1 << 62
@@ -51,6 +56,8 @@ PORTS = 4
 """Different ports of listeners that the program looks for."""
 ACCESS_RULES = 65536
 """Rules of all listeners together, for each version of IP."""
+ACCESS_ALLOW = 0
+"""What a trie says of addresses that are simply allowed."""
 LIMIT_GROUPS = 16384
 WAYS = 4
 """Slots of the rate limit in a group."""
@@ -63,6 +70,10 @@ _SLOT = 8 * _STATE_WORDS
 _SLOTS = 8 * (2 + INTERFACES + _SPARE)
 STATE_SIZE = _SLOTS + 2 * _SLOT
 _MASK = (1 << 64) - 1
+_SIGHT = 16  # bits of an address that the program looks at first
+ALLOWED_OCTETS = (1 << _SIGHT) // 8
+"""Of the bits of a listener and version of IP."""
+ALLOWED_SIZE = ALLOWED_OCTETS * 2 * LISTENERS
 LISTENERS_SIZE = 32 * _LISTENER_WAYS * LISTENER_BUCKETS
 VALID_BITS = 34
 
@@ -164,3 +175,23 @@ def pack_listeners(entries: Mapping[ListenerKey, int]) -> tuple[bytes, tuple[Lis
 def access_key(listener: int, network: IPv4Network | IPv6Network) -> bytes:
     """The key of a rule of a listener, in the trie of its version of IP."""
     return struct.pack("<II", 32 + network.prefixlen, listener) + network.network_address.packed
+
+
+def allowed_offset(listener: int, version: int) -> int:
+    """Where the bits of a listener and version of IP begin in the map of what is allowed at sight."""
+    return ALLOWED_OCTETS * (2 * listener + (version == 6))
+
+
+def allowed_bits(entries: Mapping[bytes, int]) -> dict[int, bytes]:
+    """By listener, for all rules of one version of IP: a bit for each value of an address's first 16 bits, set where all are allowed."""
+    digits: dict[int, bytearray] = {}
+    for key in sorted(entries):  # the length of the prefix comes first, so that a longer one overrules a shorter one
+        bits, listener = struct.unpack_from("<II", key)
+        first, length, allow = int.from_bytes(key[8:10], "big"), bits - 32, entries[key] == ACCESS_ALLOW
+        own = digits.setdefault(listener, bytearray(b"1" * (1 << _SIGHT)))
+        if length <= _SIGHT:
+            span = 1 << (_SIGHT - length)
+            own[first : first + span] = (b"1" if allow else b"0") * span
+        elif not allow:
+            own[first] = ord("0")
+    return {listener: int(own[::-1], 2).to_bytes(ALLOWED_OCTETS, "little") for listener, own in digits.items()}

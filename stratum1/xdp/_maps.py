@@ -13,6 +13,8 @@ from pathlib import Path
 
 from . import _bpf
 from ._layout import (
+    ALLOWED_OCTETS,
+    ALLOWED_SIZE,
     INTERFACES,
     LAYOUT,
     LISTENERS,
@@ -23,6 +25,8 @@ from ._layout import (
     ListenerKey,
     Word,
     active_offset,
+    allowed_bits,
+    allowed_offset,
     interface_offset,
     pack_listeners,
     pack_slot,
@@ -33,9 +37,10 @@ __all__ = ["MAPS", "PINS", "Attached", "Maps", "Mode", "XdpError", "nothing_pinn
 
 PINS = Path("/sys/fs/bpf/stratum1")
 """Where the one-shot unit pins the maps, the program and its links."""
-MAPS = ("state", "counts", "limits", "listeners", "access4", "access6")
+MAPS = ("state", "counts", "limits", "listeners", "allowed", "access4", "access6")
 _COUNTS = struct.Struct("<16Q")
 _VOID = pack_slot({})
+_VERSIONS = {"access4": 4, "access6": 6}
 
 
 class XdpError(Exception):
@@ -77,6 +82,7 @@ class Maps:
             if size != STATE_SIZE or found not in (0, LAYOUT):
                 raise XdpError(f"the loaded program has layout {found}, this version needs {LAYOUT}: restart stratum1-xdp.service")
             self._listeners = _bpf.map_memory(self._descriptors["listeners"], LISTENERS_SIZE)
+            self._allowed = _bpf.map_memory(self._descriptors["allowed"], ALLOWED_SIZE)
             rows = _bpf.map_info(self._descriptors["counts"]).entries
             self._count_size = _COUNTS.size * rows
             self._counts = _bpf.map_memory(self._descriptors["counts"], self._count_size)
@@ -154,6 +160,7 @@ class Maps:
 
     def set_entries(self, name: str, entries: Mapping[bytes, int]) -> None:
         """Make a map ("access4", "access6") hold these entries and no others. Raises OSError (the map is full)."""
+        self._ask_always(name)
         written = self._written.setdefault(name, {})
         for key in [each for each in written if each not in entries]:
             _bpf.delete(self._descriptors[name], key)
@@ -162,6 +169,9 @@ class Maps:
             if written.get(key) != value:
                 _bpf.update(self._descriptors[name], key, value.to_bytes(4, "little"))
                 written[key] = value
+        for listener, bits in allowed_bits(entries).items():
+            at = allowed_offset(listener, _VERSIONS[name])
+            self._allowed[at : at + ALLOWED_OCTETS] = bits
 
     def counts(self) -> dict[tuple[int, Count], int]:
         """What was counted since the program was loaded, by listener and kind; the processors added up."""
@@ -176,7 +186,14 @@ class Maps:
         self._state[slot_offset(other) : slot_offset(other) + len(slot)] = slot
         self._state[active_offset()] = other
 
+    def _ask_always(self, name: str) -> None:
+        """Nothing is allowed at sight from now on."""
+        for listener in range(LISTENERS):
+            at = allowed_offset(listener, _VERSIONS[name])
+            self._allowed[at : at + ALLOWED_OCTETS] = bytes(ALLOWED_OCTETS)
+
     def _clear(self, name: str) -> None:
+        self._ask_always(name)
         fd = self._descriptors[name]
         key_size = _bpf.map_info(fd).key_size
         while (key := _bpf.next_key(fd, None, key_size)) is not None:
@@ -205,9 +222,7 @@ def _open_all(directory: Path) -> dict[str, int]:
 def _explain(error: OSError, directory: Path) -> str:
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR:
-            return (
-                f"nothing is pinned in {directory}: no program is attached (start stratum1-xdp.service, or `stratum1 xdp attach` as root)"
-            )
+            return _explain_absence(directory)
         case errno.EADDRINUSE:
             return f"another process uses the maps in {directory}"
         case errno.EACCES:
@@ -221,3 +236,9 @@ def _explain(error: OSError, directory: Path) -> str:
             return f"bpf(2) is not there: {error.strerror}"
         case _:
             return f"{directory}: {error.strerror or error}"
+
+
+def _explain_absence(directory: Path) -> str:
+    if (directory / "state").exists():
+        return f"the program whose maps are in {directory} is of another version: restart stratum1-xdp.service"
+    return f"nothing is pinned in {directory}: no program is attached (start stratum1-xdp.service, or `stratum1 xdp attach` as root)"

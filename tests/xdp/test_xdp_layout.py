@@ -3,7 +3,7 @@
 import re
 import socket
 import stat
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stratum1.xdp import _layout as layout
-from stratum1.xdp import _load
+from stratum1.xdp import _load, _maps
 from stratum1.xdp._host import allow_through, ethernet_interfaces, napi_is_threaded
 from stratum1.xdp._maps import Maps, XdpError
 from stratum1.xdp._object import ObjectError, read_object
@@ -40,7 +40,7 @@ def test_words_and_counts_stand_where_the_program_looks() -> None:
     "name",
     [
         *("LAYOUT", "INTERFACES", "LISTENERS", "LISTENER_SMEAR", "LISTENER_RULES4", "LISTENER_RULES6", "LISTENER_BUCKETS"),
-        *("FLAG_USABLE", "FLAG_SMEAR", "VALID_BITS", "ACCESS_RULES", "WAYS", "LIMIT_GROUPS"),
+        *("FLAG_USABLE", "FLAG_SMEAR", "VALID_BITS", "ACCESS_RULES", "ACCESS_ALLOW", "WAYS", "LIMIT_GROUPS"),
     ],
 )
 def test_numbers_are_those_of_the_program(name: str) -> None:
@@ -78,6 +78,34 @@ def test_every_listening_address_is_found_or_named(addresses: dict[tuple[int, in
     assert len(homeless) < max(1, len(entries) // 20)
 
 
+NETWORKS = st.one_of(
+    st.builds(lambda number, length: ip_network((number, length), strict=False), st.integers(0, (1 << 32) - 1), st.integers(0, 32)),
+    st.builds(lambda number, length: ip_network((number << 96, length), strict=False), st.integers(0, (1 << 32) - 1), st.integers(0, 128)),
+)
+
+
+@given(st.lists(st.tuples(NETWORKS, st.integers(0, 3)), min_size=1, max_size=8), st.data())
+def test_what_is_allowed_at_sight_is_allowed_by_the_rules(rules: list[tuple[IPv4Network | IPv6Network, int]], data: st.DataObject) -> None:
+    version = rules[0][0].version
+    actions = {network: action for network, action in rules if network.version == version}
+    bits = layout.allowed_bits({layout.access_key(3, network): action for network, action in actions.items()})
+    assert set(bits) == {3}
+    assert len(bits[3]) == layout.ALLOWED_OCTETS == 8 * c_number("ALLOWED_WORDS")
+    near = [network[0] for network in actions] + [network[-1] for network in actions]
+    address = data.draw(st.sampled_from(near) | st.ip_addresses(v=version))
+    first = int.from_bytes(address.packed[:2], "big")
+    sight = ip_network((address.packed[:2].ljust(len(address.packed), b"\0"), 16))
+    over = [network for network in actions if sight.subnet_of(network)]  # type: ignore[arg-type]  # of one version
+    within = [network for network in actions if network.subnet_of(sight) and network != sight]  # type: ignore[arg-type]  # likewise
+    whole = actions[max(over, key=lambda network: network.prefixlen)] if over else 0
+    assert bits[3][first // 8] >> first % 8 & 1 == (whole == 0 and all(actions[network] == 0 for network in within))
+
+
+def test_bits_of_what_is_allowed_have_their_places() -> None:
+    places = [layout.allowed_offset(listener, version) for listener in range(layout.LISTENERS) for version in (4, 6)]
+    assert places == list(range(0, layout.ALLOWED_SIZE, layout.ALLOWED_OCTETS))
+
+
 def test_keys_are_as_the_program_makes_them_of_a_frame() -> None:
     place, low, high = layout.listener_key(7, 123, ip_address("192.0.2.1"))
     assert (place, low, high) == (7 | 0x7B00 << 32 | 4 << 48, 0x010200C0, 0)
@@ -104,6 +132,11 @@ def test_a_package_without_the_program_says_how_it_comes(tmp_path: Path) -> None
 def test_without_pins_the_way_to_them_is_named(tmp_path: Path) -> None:
     with pytest.raises(XdpError, match=r"stratum1-xdp.service|bpf\(2\)"):
         Maps.open(tmp_path / "nothing")
+
+
+def test_maps_of_another_version_are_named(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    assert "of another version" in _maps._explain(FileNotFoundError(2, "allowed"), tmp_path)
 
 
 def test_two_daemons_do_not_share_the_maps(tmp_path: Path) -> None:

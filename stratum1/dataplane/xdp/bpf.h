@@ -61,6 +61,12 @@ struct ethernet {
 	u16 type;
 };
 
+/* The same addresses as two words: four accesses turn them round instead of twelve. */
+struct stations {
+	u64 first;
+	u32 rest;
+};
+
 struct ipv4 {
 	u8 version_length;
 	u8 service;

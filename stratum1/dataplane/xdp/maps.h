@@ -6,7 +6,7 @@
 #include "bpf.h"
 
 /* Raised with every change of what stands here, so that an old program under a new daemon is noticed and not misread. */
-#define LAYOUT 1
+#define LAYOUT 2
 
 /* The words of a state; their meaning and scale: stratum1/server/_xdp_words.py */
 enum {
@@ -73,7 +73,14 @@ struct access6_key {
 #define ACCESS_RULES 65536
 #define ACCESS_ALLOW 0
 
-/* The four places where an address may stand: 16 bits of its hash above, when its bucket is full below; 0: empty. */
+/* For each listener and version of IP (6: the odd ones) a bit for every value of an address's first 16 bits: set where the rules allow all
+ * addresses that begin so, which is then known without a walk through the trie. */
+#define ALLOWED_WORDS 1024
+struct allowed {
+	u64 word[ALLOWED_WORDS];
+};
+
+/* The four places where an address may stand: 16 bits of its hash above, when its bucket is full below (limit.h); 0: empty. */
 #define WAYS 4
 struct limit_group {
 	u64 slot[WAYS];
@@ -101,8 +108,9 @@ struct counts {
 
 MAP(state_map, MAP_ARRAY, u32, struct state, 1, MAP_MMAPABLE);
 MAP(counts_map, MAP_ARRAY, u32, struct counts, COUNTED, MAP_MMAPABLE);
-MAP(limits_map, MAP_ARRAY, u32, struct limit_group, LIMIT_GROUPS, 0);
+MAP(limits_map, MAP_ARRAY, u32, struct limit_group, LIMIT_GROUPS, MAP_MMAPABLE); /* for its alignment: a group lies in one line of the cache */
 MAP(listeners_map, MAP_ARRAY, u32, struct listener_bucket, LISTENER_BUCKETS, MAP_MMAPABLE);
+MAP(allowed_map, MAP_ARRAY, u32, struct allowed, 2 * LISTENERS, MAP_MMAPABLE);
 MAP(access4_map, MAP_LPM_TRIE, struct access4_key, u32, ACCESS_RULES, MAP_NO_PREALLOC);
 MAP(access6_map, MAP_LPM_TRIE, struct access6_key, u32, ACCESS_RULES, MAP_NO_PREALLOC);
 

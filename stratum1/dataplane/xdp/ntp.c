@@ -7,6 +7,7 @@
  * a token and is left to the limit of the sockets. Replies equal those of stratum1/server/reply.py but for the random bits.
  */
 #include "limit.h"
+#include "sum.h"
 
 #define ONE_SECOND htonl(0x00010000)
 #define KISS_RATE 0x45544152U /* "RATE" as it lies in memory */
@@ -30,28 +31,6 @@ struct request {
 	u64 addresses;
 	u32 interface;
 };
-
-INLINE u64 words_sum(const u32 *words, int count, u64 sum)
-{
-#pragma unroll
-	for (int i = 0; i < count; i++)
-		sum += words[i];
-	return sum;
-}
-
-INLINE u16 fold(u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (u16)sum;
-}
-
-INLINE u64 pair_sum(u64 value)
-{
-	return (value & 0xffffffff) + (value >> 32);
-}
 
 INLINE u64 pseudo_header(const struct request *request)
 {
@@ -142,16 +121,28 @@ INLINE int odd_source(const struct request *request)
 	       (source[0] == destination[0] && source[1] == destination[1] && source[2] == destination[2] && source[3] == destination[3]);
 }
 
+/* Whether all addresses that begin as the source does are allowed. */
+INLINE int allowed_at_sight(const struct request *request, u32 listener)
+{
+	u32 index = (listener & LISTENER_ID & (LISTENERS - 1)) * 2 + (request->family == 6);
+	u32 first = ntohs((u16)(request->family == 4 ? request->ipv4->source : request->ipv6->source[0]));
+	const struct allowed *allowed = map_lookup(&allowed_map, &index);
+
+	return allowed && allowed->word[first >> 6] >> (first & 63) & 1;
+}
+
+/* Whether the rules do not simply allow the source. */
 INLINE int refused(const struct request *request, u32 listener)
 {
 	const u32 *action = 0;
 
-	if (request->family == 4 && listener & LISTENER_RULES4) {
+	if (!(listener & (request->family == 4 ? LISTENER_RULES4 : LISTENER_RULES6)) || allowed_at_sight(request, listener))
+		return 0;
+	if (request->family == 4) {
 		struct access4_key key = { 64, listener & LISTENER_ID, request->ipv4->source };
 
 		action = map_lookup(&access4_map, &key);
-	}
-	if (request->family == 6 && listener & LISTENER_RULES6) {
+	} else {
 		const u32 *source = request->ipv6->source;
 		struct access6_key key = { 160, listener & LISTENER_ID, { source[0], source[1], source[2], source[3] } };
 
@@ -166,7 +157,7 @@ INLINE int is_plain(const struct request *request)
 	const struct ntp *ntp = request->ntp;
 	u32 version = ntp->first >> 3 & 7;
 	u16 given = request->udp->checksum;
-	u64 sum = pseudo_header(request);
+	u64 sum = pseudo_header(request), whole;
 
 	if (version < 3 || version > 4 || ntp->origin || ntp->reference == NTP5_DRAFT)
 		return 0;
@@ -178,8 +169,9 @@ INLINE int is_plain(const struct request *request)
 		return 0;
 	if (!given)
 		return request->family == 4;
-	/* A frame that never saw a wire may have the pseudo header's sum only (the kernel's CHECKSUM_PARTIAL). */
-	return fold(sum) == given || fold(words_sum((const u32 *)request->udp, UDP_OCTETS / 4, sum)) == 0xffff;
+	/* The origin timestamp is zero. A frame that never saw a wire may have the pseudo header's sum only (the kernel's CHECKSUM_PARTIAL). */
+	whole = words_sum((const u32 *)request->udp, 8, sum) + words_sum((const u32 *)&ntp->receive, 4, 0);
+	return fold(whole) == 0xffff || fold(sum) == given;
 }
 
 /* What a reply says besides what it takes from its request. */
@@ -200,10 +192,10 @@ INLINE void stamp(struct answer *answer, const u64 *words, u64 elapsed, u64 rand
 	u64 scale = words[WORD_MULTIPLIER], mask = (1ULL << (words[WORD_HEADER] >> 16 & 31)) - 1;
 	u64 now = words[WORD_BASE] + ((elapsed >> 16) * scale >> 28) + ((elapsed & 0xffff) * scale >> 44);
 
-	answer->receive = ((now & ~mask) | (random >> 32 & mask)) | 1;
-	answer->transmit = ((now & ~mask) | (random & mask)) & ~1ULL;
-	if ((s64)(answer->transmit - answer->receive) < 0)
-		answer->transmit = answer->receive + 1;
+	u64 receive = ((now & ~mask) | (random >> 32 & mask)) | 1, transmit = ((now & ~mask) | (random & mask)) & ~1ULL;
+
+	answer->receive = receive;
+	answer->transmit = select(below_mask(transmit, receive), receive + 1, transmit); /* every second time: nobody could guess a jump */
 }
 
 INLINE void tell_time(struct answer *answer, const u64 *words, u64 elapsed, int smeared)
@@ -230,17 +222,14 @@ INLINE void tell_rate(struct answer *answer, const u64 *words, s8 poll, s8 least
 
 INLINE void turn_round(const struct request *request)
 {
-	struct ethernet *ethernet = request->ethernet;
+	struct stations *stations = (void *)request->ethernet;
 	struct udp *udp = request->udp;
+	u64 first = stations->first;
+	u32 rest = stations->rest;
 	u16 port = udp->source;
 
-#pragma unroll
-	for (int i = 0; i < 3; i++) {
-		u16 part = ethernet->source[i];
-
-		ethernet->source[i] = ethernet->destination[i];
-		ethernet->destination[i] = part;
-	}
+	stations->first = first >> 48 | (u64)rest << 16 | first << 48;
+	stations->rest = (u32)(first >> 16);
 	udp->source = udp->destination;
 	udp->destination = port;
 	if (request->family == 4) {
@@ -294,40 +283,44 @@ INLINE int send_back(const struct request *request, const struct answer *answer)
 	return XDP_TX;
 }
 
-/* A request to one of our ports: the rest of the way. */
+/* A request to one of our ports: the rest of the way. The limit's group is asked for first and looked at last: it is fetched from memory
+ * while the clock is read and the request is judged. */
 INLINE int serve(const struct request *request, const volatile u64 *slot)
 {
-	u64 words[CHECKED], now, elapsed, interval;
-	u32 listener = find_listener(request, request->interface, 1), version4, over = 0;
-	int plain, usable;
+	u64 words[CHECKED], now, elapsed, hash = 0, interval = slot[WORD_INTERVAL];
+	struct limit_group *group = 0;
+	u32 listener, version4, over;
+	int plain;
 	struct answer answer;
 
+	if (interval) {
+		u64 seed = slot[WORD_SEED];
+
+		hash = request->family == 4 ? hash4(seed, request->ipv4->source) : hash6(seed, request->ipv6->source);
+		group = find_group(hash, slot[WORD_ODDS] >> 32);
+	}
+	now = ktime_get_ns();
+	listener = find_listener(request, request->interface, 1);
 	if (UNLIKELY(listener == NOBODY))
 		return XDP_PASS;
-	if ((request->ntp->first & 7) != MODE_CLIENT || !request->udp->source)
+	if (UNLIKELY((request->ntp->first & 7) != MODE_CLIENT || !request->udp->source))
 		return pass(listener, COUNT_PASS_KIND);
-	usable = read_state(slot, words);
-	now = ktime_get_ns();
-	elapsed = now - words[WORD_SOURCE];
-	if (UNLIKELY(!usable) || elapsed >= (words[WORD_GROWTH] & ((1ULL << VALID_BITS) - 1)) ||
-	    (listener & LISTENER_SMEAR && words[WORD_HEADER] & FLAG_SMEAR))
+	if (UNLIKELY(!read_state(slot, words)))
 		return pass(listener, COUNT_PASS_STATE);
-	if (refused(request, listener))
+	elapsed = now - words[WORD_SOURCE];
+	if (UNLIKELY(elapsed >= (words[WORD_GROWTH] & ((1ULL << VALID_BITS) - 1)) ||
+		     (listener & LISTENER_SMEAR && words[WORD_HEADER] & FLAG_SMEAR)))
+		return pass(listener, COUNT_PASS_STATE);
+	if (UNLIKELY(refused(request, listener)))
 		return pass(listener, COUNT_PASS_ACCESS);
 	plain = is_plain(request);
 	if (UNLIKELY(plain && among(slot[WORD_PORTS], request->udp->source)) && find_listener(request, 0, 0) != NOBODY)
 		plain = 0; /* sent in our own name */
-	interval = slot[WORD_INTERVAL];
-	if (interval) {
-		u64 seed = slot[WORD_SEED];
-		u64 hash = request->family == 4 ? hash4(seed, request->ipv4->source) : hash6(seed, request->ipv6->source);
-
-		over = over_limit(hash, now, (s64)interval, (s64)slot[WORD_BURST], slot[WORD_ODDS] >> 32);
-	}
-	if (UNLIKELY(!plain))
-		return pass(listener, COUNT_PASS_KIND);
 	version4 = request->ntp->first >> 5 & 1;
 	stamp(&answer, words, elapsed, mix64(slot[WORD_SECRET] ^ now ^ request->ntp->transmit));
+	over = group && over_limit(group, hash, now, (s64)interval, (s64)slot[WORD_BURST]);
+	if (UNLIKELY(!plain))
+		return pass(listener, COUNT_PASS_KIND);
 	if (UNLIKELY(over)) {
 		u32 draw = get_prandom_u32() & 0xff, odds = (u32)slot[WORD_ODDS];
 
@@ -347,7 +340,7 @@ INLINE int serve(const struct request *request, const volatile u64 *slot)
 }
 
 /* The program's name carries LAYOUT: an object that does not fit the loader has no program of that name. */
-SECTION("xdp") int stratum1_1(struct xdp_md *context)
+SECTION("xdp") int stratum1_2(struct xdp_md *context)
 {
 	struct request request = {
 		.end = (void *)(u64)context->data_end,
@@ -363,16 +356,18 @@ SECTION("xdp") int stratum1_1(struct xdp_md *context)
 	slot = state->slots[*(const volatile u64 *)&state->active & 1];
 	if (request.ethernet->type == htons(ETHERTYPE_IPV4)) {
 		struct ipv4 *ip = (void *)(request.ethernet + 1);
+		const u32 *head = (const u32 *)ip;
 
 		request.udp = (void *)(ip + 1);
 		request.ntp = (void *)(request.udp + 1);
 		if ((void *)(request.ntp + 1) > request.end || ip->protocol != PROTOCOL_UDP || ip->version_length != 0x45 ||
-		    ip->fragment & htons(0xbfff) || !among(slot[WORD_PORTS], request.udp->destination) ||
-		    fold(words_sum((const u32 *)ip, 5, 0)) != 0xffff)
+		    ip->fragment & htons(0xbfff) || !among(slot[WORD_PORTS], request.udp->destination))
+			return XDP_PASS;
+		request.addresses = (u64)ip->source + ip->destination;
+		if (fold(request.addresses + head[0] + head[1] + head[2]) != 0xffff)
 			return XDP_PASS;
 		request.ipv4 = ip;
 		request.family = 4;
-		request.addresses = (u64)ip->source + ip->destination;
 		return serve(&request, slot);
 	}
 	if (request.ethernet->type == htons(ETHERTYPE_IPV6)) {
