@@ -6,7 +6,7 @@ from collections.abc import Callable
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ._names import certificate_names
+from ._names import UNREADABLE, certificate_names
 
 __all__ = ["admission"]
 
@@ -31,7 +31,7 @@ def admission(rules: tuple[str, ...]) -> Callable[[bytes | None], bool]:
             return True
         try:
             return any(_named(each.lower(), names) for each in _names(x509.load_der_x509_certificate(certificate)))
-        except ValueError:
+        except UNREADABLE:
             return False
 
     return admits

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from stratum1.timescale import UtcNs
 
 from ._authority import as_utc
-from ._names import certificate_names
+from ._names import UNREADABLE, certificate_names
 
 __all__ = ["Identity", "IdentityError", "fingerprint", "read_identity"]
 
@@ -54,7 +54,7 @@ def read_identity(chain: bytes, key: bytes, authority: x509.Certificate | None =
     """Check that the two belong together. Raises IdentityError."""
     try:
         certificates = x509.load_pem_x509_certificates(chain)
-    except ValueError:
+    except UNREADABLE:
         raise IdentityError('no certificates in PEM ("-----BEGIN CERTIFICATE-----"), the server\'s own first') from None
     try:
         private = load_pem_private_key(key, None)

@@ -4,7 +4,10 @@ import ipaddress
 
 from cryptography import x509
 
-__all__ = ["certificate_names", "is_address", "proves"]
+__all__ = ["UNREADABLE", "certificate_names", "is_address", "proves"]
+
+UNREADABLE = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What the library raises for a certificate that it can't read, although TLS may have believed it."""
 
 
 def is_address(name: str) -> bool:
@@ -20,7 +23,7 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The subject alternative names: host names, then addresses; none where they can't be read."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
     return (*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress)))
 

@@ -7,12 +7,12 @@ made under MemoryDenyWriteExecute=; rustls can.
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from stratum1.nts.tls import ALPN, TlsBackend, TlsError
 
-from ._names import is_address, proves
+from ._names import UNREADABLE, is_address, proves
 
 __all__ = ["OPENSSL", "OpenSslClient", "OpenSslServer", "OpenSslSession"]
 
@@ -46,8 +46,8 @@ class OpenSslSession:
     @property
     def peer_certificate(self) -> bytes | None:
         """The peer's leaf, DER."""
-        found = self._connection.get_peer_certificate(as_cryptography=True)
-        return None if found is None else found.public_bytes(Encoding.DER)
+        found = self._connection.get_peer_certificate()
+        return None if found is None else crypto.dump_certificate(crypto.FILETYPE_ASN1, found)
 
     @property
     def closed(self) -> bool:
@@ -115,7 +115,10 @@ class OpenSslSession:
         """RFC 9525; OpenSSL's own check is not within pyOpenSSL's reach."""
         if not self._expected:
             return
-        found = self._connection.get_peer_certificate(as_cryptography=True)
+        try:
+            found = self._connection.get_peer_certificate(as_cryptography=True)
+        except UNREADABLE as error:
+            raise TlsError(f"its certificate can't be read: {error}") from None
         if found is None or not proves(found, self._expected):
             raise TlsError(f"its certificate is not for {self._expected}")
 

@@ -1,21 +1,24 @@
 """TLS as key establishment needs it, by each backend that is here: TLS 1.3 only, ALPN, exporter, certificates of both sides."""
 
 import contextlib
+import hashlib
 import socket
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtensionOID, NameOID
-from ke_world import Issued, backends, client_certificate, issued, listening, make_service
-from OpenSSL import SSL
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+from ke_world import BUILT, Issued, backends, client_certificate, host_now, issued, listening, make_service
+from OpenSSL import SSL, crypto
 
 from stratum1.nts.tls import ALPN, EXPORT_LABEL, TlsBackend, TlsError, TlsSession
 from stratum1.ntske import KeError, establish_keys
+from stratum1.ntske._authority import make_authority, make_leaf
 from stratum1.ntske._backend import choose_backend
 from stratum1.ntske._clients import admission
 from stratum1.ntske._names import proves
@@ -186,6 +189,47 @@ def test_a_certificate_with_names_that_can_t_be_read_is_for_nobody() -> None:
     for odd in odd_certificates():
         assert not proves(odd, "a.example")
         assert not admission(("a.example",))(odd.public_bytes(Encoding.DER))
+
+
+def of_version_2(directory: Path, purpose: x509.ObjectIdentifier) -> tuple[bytes, bytes, SSL.Context]:
+    """An authority (PEM), a leaf for localhost (DER) that says it is of X.509 version 2, and a context of OpenSSL that has it."""
+    authority, authority_key = make_authority("test", BUILT)
+    leaf, key = make_leaf(authority, authority_key, ("localhost",), BUILT, host_now())
+    body = leaf.tbs_certificate_bytes.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020101"), 1)
+    server, wanted = (x509.ExtendedKeyUsage([each]).public_bytes() for each in (ExtendedKeyUsageOID.SERVER_AUTH, purpose))
+    body = body.replace(server, wanted)
+    signature = authority_key.sign(body, ec.ECDSA(SHA256()))
+    whole = body + bytes.fromhex("300a06082a8648ce3d040302") + b"\x03" + bytes((len(signature) + 1, 0)) + signature
+    der = b"\x30\x82" + len(whole).to_bytes(2, "big") + whole
+    context = SSL.Context(SSL.TLS_METHOD)
+    (directory / "leaf.der").write_bytes(der)
+    context.use_certificate_file(directory / "leaf.der", crypto.FILETYPE_ASN1)
+    context.use_privatekey(key)
+    return authority.public_bytes(Encoding.PEM), der, context
+
+
+def test_a_server_s_certificate_that_can_t_be_read_is_not_believed(tmp_path: Path) -> None:
+    authority, _, context = of_version_2(tmp_path, ExtendedKeyUsageOID.SERVER_AUTH)
+    connection = SSL.Connection(context, None)
+    connection.set_accept_state()
+    with pytest.raises(TlsError, match="can't be read"):
+        exchange(OpenSslClient(authority).session("localhost"), OpenSslSession(connection))
+
+
+def test_a_client_s_certificate_that_can_t_be_read_is_admitted_by_its_fingerprint_only(tmp_path: Path, backend: TlsBackend) -> None:
+    authority, der, context = of_version_2(tmp_path, ExtendedKeyUsageOID.CLIENT_AUTH)
+    context.set_alpn_protos([ALPN])
+    connection = SSL.Connection(context, None)
+    connection.set_connect_state()
+    session = backend.server(issued().chain, issued().key, authority).session()
+    try:
+        exchange(OpenSslSession(connection), session)
+    except (TlsError, backend.error):
+        assert backend.name == "rustls"  # it does not take such a one at all
+    else:
+        assert session.peer_certificate == der
+    assert not admission(("localhost",))(der)
+    assert admission(("sha256:" + hashlib.sha256(der).hexdigest(),))(der)
 
 
 def test_each_address_of_a_server_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
