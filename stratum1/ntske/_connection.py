@@ -2,6 +2,7 @@
 
 import os
 import socket
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,6 +115,14 @@ class Connection:
             self._end()
         else:
             self._act(reply)
+
+    def fail(self, fault: BaseException) -> None:
+        """A fault of ours, which is counted and told by its kind and place (its text might hold a secret)."""
+        if not self.ending:
+            self._finish(KeOutcome.INTERNAL)
+        place = traceback.extract_tb(fault.__traceback__)[-1]
+        self._tally.fault = f"{type(fault).__name__} at {os.path.basename(place.filename)}:{place.lineno}"
+        self.over = True
 
     def _converse(self) -> None:
         session = self._session

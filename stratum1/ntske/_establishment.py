@@ -153,14 +153,16 @@ class KeyEstablishment:
     def report(self) -> KeReport:
         """The state of things."""
         certificates, keys = self._certificates, self._keys
+        counters = self._listener.counters() if self._listener else KeCounters()
+        fault = f"an error of ours ended a connection, please report it: {counters.fault}" if counters.fault else ""
         reason = self._reason
         waiting = not (self._trouble or self._unusable or self._listen_problem) and isinstance(certificates, OwnCertificate)
         return KeReport(
             address=self._settings.address,
             state=("waiting" if waiting else "problem") if reason else "serving",
-            reason=reason or certificates.reason or self._unusable or keys.problem,
+            reason=reason or certificates.reason or self._unusable or keys.problem or fault,
             backend=self._backend.name if self._backend else "none",
-            counters=self._listener.counters() if self._listener else KeCounters(),
+            counters=counters,
             identity=certificates.identity,
             authority=certificates.authority,
             authority_fingerprint=certificates.authority_fingerprint,

@@ -11,6 +11,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stratum1.nts.ke_server import KeOutcome
@@ -144,10 +145,11 @@ class KeListener:
 
     def _serve(self, connection: Connection, event: int, now: float) -> None:
         blocked = bool(connection.unsent)
-        if event & select.EPOLLOUT:
-            connection.writable()
-        if event & ~select.EPOLLOUT and not connection.over:
-            connection.readable(now)
+        with _lone(connection):
+            if event & select.EPOLLOUT:
+                connection.writable()
+            if event & ~select.EPOLLOUT and not connection.over:
+                connection.readable(now)
         self._settle(connection, blocked)
 
     def _settle(self, connection: Connection, blocked: bool) -> None:
@@ -195,8 +197,7 @@ class KeListener:
         self._by_address[address] = self._by_address.get(address, 0) + 1
         self._tally.connections = len(self._connections)
         self._epoll.register(connection.fd, select.EPOLLIN)
-        connection.readable(now)  # what it has to say is often there already
-        self._settle(connection, False)
+        self._serve(connection, select.EPOLLIN, now)  # what it has to say is often there already
 
     def _no_room(self, address: bytes | str, now: float) -> KeOutcome | None:
         """Whether there is no place; one that has been silent for long makes room for the new one."""
@@ -207,7 +208,8 @@ class KeListener:
         silent = min(self._connections.values(), key=lambda each: each.last)
         if now - silent.last < _GIVES_WAY:
             return KeOutcome.TOO_MANY
-        silent.expire(now)
+        with _lone(silent):
+            silent.expire(now)
         self._close(silent)
         return None
 
@@ -223,8 +225,18 @@ class KeListener:
         idle, total = now - self._limits.idle, now - self._limits.total
         for connection in [each for each in self._connections.values() if each.last < idle or each.started < total]:
             blocked = bool(connection.unsent)
-            connection.expire(now)
+            with _lone(connection):
+                connection.expire(now)
             self._settle(connection, blocked)
+
+
+@contextlib.contextmanager
+def _lone(connection: Connection) -> Iterator[None]:
+    """What one client makes of us stays with it: a fault of ours, whatever it is, ends its connection and no other."""
+    try:
+        yield
+    except BaseException as fault:  # also a panic of the native module, which is no Exception
+        connection.fail(fault)
 
 
 def _counted_by(host: str) -> bytes | str:

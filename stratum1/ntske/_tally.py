@@ -11,7 +11,8 @@ __all__ = ["KeCounters", "KeTally"]
 @dataclass(frozen=True, slots=True)
 class KeCounters:
     """Since the start. connections: open now; outcomes: of connections (of a kept one, of each request); aeads, protocols: grants by
-    number; cookies: made; handshakes: TLS handshakes that were completed; accept_errors: connections that could not be taken.
+    number; cookies: made; handshakes: TLS handshakes that were completed; accept_errors: connections that could not be taken;
+    fault: kind and place of the last fault of ours that ended a connection, empty for none.
     """
 
     connections: int = 0
@@ -22,18 +23,20 @@ class KeCounters:
     outcomes: Mapping[KeOutcome, int] = field(default_factory=dict)
     aeads: Mapping[int, int] = field(default_factory=dict)
     protocols: Mapping[int, int] = field(default_factory=dict)
+    fault: str = ""
 
 
 class KeTally:
     """The counters of the thread that serves."""
 
-    __slots__ = ("accept_errors", "accepted", "aeads", "connections", "cookies", "handshakes", "outcomes", "protocols")
+    __slots__ = ("accept_errors", "accepted", "aeads", "connections", "cookies", "fault", "handshakes", "outcomes", "protocols")
 
     def __init__(self) -> None:
         self.connections = self.accepted = self.handshakes = self.cookies = self.accept_errors = 0
         self.outcomes: dict[KeOutcome, int] = dict.fromkeys(KeOutcome, 0)
         self.aeads: dict[int, int] = {}
         self.protocols: dict[int, int] = {}
+        self.fault = ""
 
     def granted(self, aead: int, protocol: int, cookies: int) -> None:
         """Keys were established."""
@@ -52,4 +55,5 @@ class KeTally:
             self.outcomes.copy(),
             self.aeads.copy(),
             self.protocols.copy(),
+            self.fault,
         )

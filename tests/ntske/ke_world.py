@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from stratum1.nts.cookies import CookieJar
 from stratum1.nts.ke_client import KeClient, KeResult, request
-from stratum1.nts.ke_server import KePolicy
+from stratum1.nts.ke_server import KeOutcome, KePolicy
 from stratum1.nts.keyring import KeyRing, Rotation, fit
 from stratum1.nts.tls import TlsBackend, TlsSession
 from stratum1.ntske._authority import key_pem, make_authority, make_leaf
@@ -94,6 +94,11 @@ def ring(seed: int = 1) -> KeyRing:
 def backends() -> list[str]:
     """The ways to do TLS that are here: pyOpenSSL always, rustls where the native module is."""
     return ["openssl", *(["rustls"] if choose_backend().name == "rustls" else [])]
+
+
+def outcomes(listener: KeListener) -> dict[KeOutcome, int]:
+    """Those that it has counted."""
+    return {outcome: count for outcome, count in listener.counters().outcomes.items() if count}
 
 
 def make_service(backend: TlsBackend, policy: KePolicy | None = None, **changes: object) -> KeService:

@@ -3,11 +3,10 @@
 import contextlib
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from ke_world import Client, backends, client_certificate, establish, issued, listening, make_service, opened
+from ke_world import Client, backends, client_certificate, establish, issued, listening, make_service, opened, outcomes
 from OpenSSL import SSL
 from testkit.waiting import until
 
@@ -19,7 +18,7 @@ from stratum1.nts.records import MessageReader, Record, RecordKind, encode
 from stratum1.nts.tls import EXPORT_LABEL, TlsBackend
 from stratum1.ntske._backend import choose_backend
 from stratum1.ntske._clients import admission
-from stratum1.ntske._listener import KeLimits, KeListener, KeListenError, open_listener
+from stratum1.ntske._listener import KeLimits
 from stratum1.ntske._tls_openssl import OpenSslClient, OpenSslSession
 
 QUICK = KeLimits(idle=0.3, total=0.6)
@@ -35,10 +34,6 @@ def backend(request: pytest.FixtureRequest) -> TlsBackend:
 @pytest.fixture
 def openssl() -> TlsBackend:
     return choose_backend("openssl")
-
-
-def outcomes(listener: KeListener) -> dict[KeOutcome, int]:
-    return {outcome: count for outcome, count in listener.counters().outcomes.items() if count}
 
 
 def message(octets: bytes) -> tuple[Record, ...] | None:
@@ -334,61 +329,3 @@ def test_a_pool_that_leaves_or_falls_silent_is_not_lost(openssl: TlsBackend) -> 
                     assert client.session.closed  # the server says that it ends
         until(lambda: listener.counters().connections == 0)
         assert outcomes(listener) == {KeOutcome.LISTED: 2}
-
-
-def test_a_key_that_can_t_be_exported_is_an_internal_error(openssl: TlsBackend) -> None:
-    def broken(*_: object) -> bytes:
-        raise ValueError("no")
-
-    service = replace(make_service(openssl), seal=broken)
-    with listening(service) as listener, Client(listener.port) as client:
-        client.shake_hands()
-        client.say(request())
-        assert message(client.hear()) == (Record(RecordKind.ERROR, b"\0\2", critical=True),)
-        assert outcomes(listener) == {KeOutcome.INTERNAL: 1}
-
-
-def test_a_port_that_is_taken_or_not_ours_is_told_with_a_remedy() -> None:
-    with open_listener("127.0.0.1", 0) as first, pytest.raises(KeListenError, match="is taken"):
-        open_listener("127.0.0.1", first.getsockname()[1])
-    with pytest.raises(KeListenError, match="no interface"):
-        open_listener("192.0.2.77", 4460)
-
-
-def test_without_descriptors_it_waits_and_serves_again(openssl: TlsBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening(make_service(openssl)) as listener:
-        taken: Callable[[], object] = listener._socket.accept
-        failing = iter([True] * 3)
-
-        def accept() -> object:
-            if next(failing, False):
-                raise OSError(24, "Too many open files")
-            return taken()
-
-        class Wrapped:
-            """The socket, whose accept fails for a while."""
-
-            def __getattr__(self, name: str) -> object:
-                return accept if name == "accept" else getattr(real, name)
-
-        real = listener._socket
-        monkeypatch.setattr(listener, "_socket", Wrapped())
-        with Client(listener.port) as client:
-            establish(client)
-        monkeypatch.undo()
-    assert listener.counters().accept_errors == 3
-
-
-def test_stop_closes_everything(openssl: TlsBackend) -> None:
-    with listening(make_service(openssl)) as listener:
-        client = Client(listener.port)
-        port = listener.port
-        until(lambda: listener.counters().connections == 1)
-        assert listener.alive
-    assert not listener.alive
-    client.sock.settimeout(5)
-    while client.sock.recv(65536):
-        pass
-    client.sock.close()
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
