@@ -1,5 +1,6 @@
 """The plane that is always there: the Python responder, with a thread for each socket."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from ._listen import ListenAddress, open_socket
 from ._plane import PlaneReport, StampKind, TableUse
 from ._tables import Tables
 from ._worker import PythonWorker
+from .reply import Responder
 from .service import ListenerSettings, ServiceSettings
 
 __all__ = ["PythonPlane"]
@@ -69,10 +71,14 @@ class PythonPlane:
 
     def configure(self, service: ServiceSettings, listeners: Sequence[ListenerSettings]) -> None:
         """Serve by other settings. Raises ValueError, naming the field, for settings that can't be."""
-        self._tables = self._tables_for(service)
-        self._service = service
-        for worker, settings in zip(self._workers, listeners, strict=True):
-            worker.configure(replace(worker.listen, settings=settings), service, self._tables, self._state)
+        tables = self._tables_for(service)
+        others = [
+            Responder(self._state, service, settings, tables, worker.listen.smear)
+            for worker, settings in zip(self._workers, listeners, strict=True)
+        ]
+        self._tables, self._service = tables, service
+        for worker, responder, settings in zip(self._workers, others, listeners, strict=True):
+            worker.configure(replace(worker.listen, settings=settings), responder, tables, self._state)
 
     def counters(self) -> Mapping[str, Counters]:
         """What was counted, by listener."""
@@ -88,9 +94,13 @@ class PythonPlane:
             StampKind.KERNEL,
             StampKind.KERNEL,
             send_delay=sum(delays) / len(delays) if delays else None,
-            rate_limit=TableUse(rate.used, limit.slots) if limit and rate is not None else None,
+            rate_limit=TableUse(rate.used(self._served_now()), limit.slots) if limit and rate is not None else None,
             interleaved=TableUse(stamps.used, self._service.interleaved_slots) if stamps is not None else None,
         )
+
+    def _served_now(self) -> int:
+        now = time.clock_gettime_ns(time.CLOCK_REALTIME)
+        return now if self._state.realtime is None else self._state.realtime.served(now)
 
     def _tables_for(self, service: ServiceSettings) -> Tables:
         """The tables that there are, as far as they fit."""

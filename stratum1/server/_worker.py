@@ -84,12 +84,12 @@ class PythonWorker:
         self._rounds = self._drops = 0
         self._each = self._each_sent = 0  # ns that a datagram of a batch takes to be judged and to be sent
         self._thread = threading.Thread(target=self._run, name=f"ntp {listen}", daemon=True)
-        self.configure(listen, service, tables, state)
+        self.configure(listen, Responder(state, service, listen.settings, tables, listen.smear), tables, state)
 
-    def configure(self, listen: ListenAddress, service: ServiceSettings, tables: Tables, state: TimeState) -> None:
-        """Serve by other settings from now on. Raises ValueError for settings that can't be."""
+    def configure(self, listen: ListenAddress, responder: Responder, tables: Tables, state: TimeState) -> None:
+        """Serve by other settings from now on: those that the responder has, for this state."""
         self.listen, self._tables = listen, tables
-        self._stand(Responder(state, service, listen.settings, tables, listen.smear), state)
+        self._stand(responder, state)
 
     def publish(self, state: TimeState) -> None:
         """Serve this state from now on."""

@@ -20,6 +20,7 @@ from stratum1.server._datagrams import BATCH, Datagrams
 from stratum1.server._departures import Departures
 from stratum1.server._tables import Tables
 from stratum1.server._worker import Entropy, random_numbers
+from stratum1.server.reply import Responder
 from stratum1.server.service import ServiceSettings
 from stratum1.timescale import NS, NtpTimestamp, UtcNs, utc_from_ntp
 
@@ -178,7 +179,8 @@ def test_settings_change_without_a_gap(worker: PythonWorker) -> None:
         client.connect(("127.0.0.1", worker.listen.port))
         client.send(REQUEST)
         assert parse(client.recv(100)).stratum == 3
-        worker.configure(worker.listen, ServiceSettings(), Tables(), replace(locked_now(), stratum=4))
+        state = replace(locked_now(), stratum=4)
+        worker.configure(worker.listen, Responder(state), Tables(), state)
         client.send(REQUEST)
         assert parse(client.recv(100)).stratum == 4
         worker.publish(replace(locked_now(), stratum=5, realtime=None))

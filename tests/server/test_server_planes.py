@@ -10,6 +10,7 @@ import pytest
 from testkit.served import locked_now
 
 from stratum1.interchange import TimeState
+from stratum1.nts.keyring import KeyRing, MasterKey
 from stratum1.server import (
     Counters,
     DataPlane,
@@ -24,7 +25,7 @@ from stratum1.server import (
     StateCell,
 )
 from stratum1.server._interfaces import LocalAddress
-from stratum1.server.service import ListenerSettings, ServiceSettings
+from stratum1.server.service import ListenerSettings, RateLimit, ServiceSettings
 
 
 @dataclass
@@ -199,3 +200,18 @@ def test_settings_that_can_t_be_change_nothing() -> None:
         running.configure(ServiceSettings(interleaved_slots=1000), [ListenerSettings(require_nts=True)])
     assert running.service == ServiceSettings()
     assert makers.made[0].settings == []
+
+
+def test_settings_that_can_not_be_leave_the_python_plane_as_it_is() -> None:
+    listen = ListenAddress(ip_address("127.0.0.1"), 0)
+    plane = PythonPlane((listen,), ServiceSettings(rate_limit=RateLimit()), locked_now())
+    plane.start()
+    try:
+        before = plane.report()
+        short = MasterKey(1, bytes(31))
+        with pytest.raises(ValueError, match="31"):
+            plane.configure(ServiceSettings(nts=KeyRing(short, (short,))), (ListenerSettings(),))
+        assert plane.report() == before
+        assert before.rate_limit is not None
+    finally:
+        plane.stop()
