@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 
-__all__ = ["AddressWatch", "DumpInterruptedError", "LocalAddress", "local_addresses", "parse_addresses"]
+__all__ = ["AddressWatch", "DumpInterruptedError", "LocalAddress", "local_addresses", "master_of", "parse_addresses"]
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence number, port
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, interface
@@ -127,6 +128,14 @@ def _drain(used: socket.socket) -> None:
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
+
+
+def master_of(index: int, root: Path = Path("/sys/class/net")) -> int | None:
+    """The bridge or bond that an interface is part of, None for none."""
+    try:
+        return int((root / socket.if_indextoname(index) / "master" / "ifindex").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 class AddressWatch:

@@ -10,15 +10,16 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from stratum1.interchange import LeapPlan, TimeState
 from stratum1.xdp import PINS, Count, Maps, Word, XdpError
 
 from ._counters import Counters
+from ._interfaces import local_addresses, master_of
 from ._listen import ListenAddress
 from ._plane import Maker, Plane, PlaneError, PlaneReport
-from ._xdp_addresses import interface_addresses, master_of
 from ._xdp_words import Addresses, Entries, UnfitError, entries, limit_words, state_words
 from .reply import Record, ServerReason, ServerResponse
 from .service import ListenerSettings, ServiceSettings
@@ -199,8 +200,8 @@ class XdpPlane:
     def _find_addresses(self) -> None:
         assert self._maps is not None
         try:
-            everywhere = interface_addresses()
-        except OSError:  # an interface went away meanwhile: the next look sees it
+            everywhere = _by_interface()
+        except OSError:  # the kernel does not tell: the next look sees it
             return
         places = [each.index for each in self._maps.interfaces()]
         here: Addresses = {index: everywhere.get(index, ()) + everywhere.get(master_of(index) or 0, ()) for index in places}
@@ -265,6 +266,14 @@ class XdpPlane:
                 continue
             return plane
         raise PlaneError("no plane of sockets can be had")
+
+
+def _by_interface() -> Addresses:
+    """This host's addresses, always in the same order. Raises OSError."""
+    found: dict[int, tuple[IPv4Address | IPv6Address, ...]] = {}
+    for each in sorted(local_addresses(), key=lambda each: each.address.packed):
+        found[each.interface] = (*found.get(each.interface, ()), each.address)
+    return found
 
 
 def _identity(pin: Path) -> tuple[int, int]:
