@@ -20,7 +20,7 @@ __all__ = ["KeClient", "KeClientError", "KeFailure", "KeResult", "request", "ret
 
 _LONGEST = 65536  # octets of an answer (RFC 8915, section 4: a client should accept as much)
 _FIRST_RETRY, _GROWTH, _LAST_RETRY = 10.0, 1.5, 5 * 86400.0  # s, section 4.2
-_ERRORS = {
+_ERRORS: dict[int, str] = {
     ErrorCode.UNRECOGNISED_CRITICAL: "it does not know a critical record of our request",
     ErrorCode.BAD_REQUEST: "it calls our request malformed",
     ErrorCode.INTERNAL: "it has an internal error",
@@ -147,16 +147,16 @@ class KeClient:
 
     @staticmethod
     def _refuse_failures(found: dict[int, bytes]) -> None:
-        for kind, failure in ((RecordKind.ERROR, KeFailure.ERROR), (RecordKind.WARNING, KeFailure.WARNING)):
+        for kind, failure, says, known in (
+            (RecordKind.ERROR, KeFailure.ERROR, "answers with an error", _ERRORS),
+            (RecordKind.WARNING, KeFailure.WARNING, "warns", {}),
+        ):
             if kind not in found:
                 continue
             code = numbers(found[kind])
             if code is None or len(code) != 1:
                 raise _malformed(f"its {failure} record has {len(found[kind])} octets, not 2")
-            text = _ERRORS.get(code[0], f"code {code[0]}") if kind == RecordKind.ERROR else f"code {code[0]}"  # type: ignore[call-overload]
-            raise KeClientError(
-                failure, f"the server answers with an {failure}: {text}" if kind == RecordKind.ERROR else f"the server warns: {text}"
-            )
+            raise KeClientError(failure, f"the server {says}: {known.get(code[0], f'code {code[0]}')}")
 
     @staticmethod
     def _choice(found: dict[int, bytes], kind: RecordKind, offered: tuple[int, ...], none: KeFailure, name: str) -> int:

@@ -1,5 +1,6 @@
 """The native plane: threads of the Rust module at sockets that are opened here, one thread a core."""
 
+import contextlib
 import itertools
 import os
 import threading
@@ -69,12 +70,10 @@ class NativePlane:
             raise ListenError(f"can't listen at {twice[0]}/udp: it is listed twice")
         self._listeners = tuple(probe(each) for each in self._listeners)
         self._follow()
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._end_watch)
             workers = self._make_workers()
-        except PlaneError:
-            self._end_watch()
-            raise
-        try:
+            undo.callback(workers.stop)
             self._use_cards(workers)
             for place in self._wanted():
                 try:
@@ -83,10 +82,7 @@ class NativePlane:
                     if place.host == self._listeners[place.listener].host:
                         raise refused(self._listeners[place.listener], error) from error
             workers.start()
-        except BaseException:
-            self._end_watch()
-            workers.stop()
-            raise
+            undo.pop_all()
         self._workers = workers
         if self._watch is not None:
             self._watch.start()

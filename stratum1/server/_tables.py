@@ -15,6 +15,8 @@ __all__ = ["InterleavedTable", "RateTable", "Tables", "address_hash", "mix64", "
 _MASK = (1 << 64) - 1
 _WAYS = 4
 _COUNTED = 1 << 16
+_COUNTED_ONE_BY_ONE = 1 << 12
+"""A quarter of a millisecond, for which all other threads wait."""
 _STEPPED_NS = 1 << 30
 """A slot that lies so much further ahead than any burst can put it says that the clock was set back."""
 
@@ -40,10 +42,6 @@ def network_hash(seed: int, address: bytes) -> int:
     if len(address) == 4:
         return mix64(seed ^ int.from_bytes(address))
     return mix64(mix64(seed ^ int.from_bytes(address[:8])) ^ 1)
-
-
-_COUNTED_ONE_BY_ONE = 1 << 12
-"""A quarter of a millisecond, for which all other threads wait."""
 
 
 def _used(table: "array[int]") -> int:

@@ -170,8 +170,7 @@ class Maps:
                 _bpf.update(self._descriptors[name], key, value.to_bytes(4, "little"))
                 written[key] = value
         for listener, bits in allowed_bits(entries).items():
-            at = allowed_offset(listener, _VERSIONS[name])
-            self._allowed[at : at + ALLOWED_OCTETS] = bits
+            self._allow_at_sight(name, listener, bits)
 
     def counts(self) -> dict[tuple[int, Count], int]:
         """What was counted since the program was loaded, by listener and kind; the processors added up."""
@@ -189,8 +188,11 @@ class Maps:
     def _ask_always(self, name: str) -> None:
         """Nothing is allowed at sight from now on."""
         for listener in range(LISTENERS):
-            at = allowed_offset(listener, _VERSIONS[name])
-            self._allowed[at : at + ALLOWED_OCTETS] = bytes(ALLOWED_OCTETS)
+            self._allow_at_sight(name, listener, bytes(ALLOWED_OCTETS))
+
+    def _allow_at_sight(self, name: str, listener: int, bits: bytes) -> None:
+        at = allowed_offset(listener, _VERSIONS[name])
+        self._allowed[at : at + ALLOWED_OCTETS] = bits
 
     def _clear(self, name: str) -> None:
         self._ask_always(name)

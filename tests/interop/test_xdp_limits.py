@@ -1,6 +1,5 @@
 """Whom the eBPF program allows and whom it limits: any rules judged as Python judges them, and what stands in the limit's table."""
 
-import os
 import random
 import struct
 import time
@@ -10,12 +9,12 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from xdp_frames import Frame, request
-from xdp_machine import DROP, LISTEN, PASS, SEED, TX, Machine, locked
+from xdp_machine import DROP, LISTEN, PASS, SEED, TX, Machine, loaded, locked
 
 from stratum1.server._access import AccessList
 from stratum1.server._tables import mix64
 from stratum1.server.service import AccessAction, AccessRule, ListenerSettings, RateLimit
-from stratum1.xdp import Count, Maps, load
+from stratum1.xdp import Count
 from stratum1.xdp._bpf import map_memory
 
 LIMIT = RateLimit(interval_ns=1 << 33, burst=3, leak=0, kiss=0, slots=256)
@@ -26,11 +25,8 @@ STAMP = (1 << 40) - 1
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    program, maps = load()
-    opened = Maps(maps)
-    yield Machine(program, opened)
-    opened.close()
-    os.close(program)
+    with loaded() as opened:
+        yield opened
 
 
 class Group:

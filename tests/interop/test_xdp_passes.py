@@ -1,6 +1,5 @@
 """What the eBPF program leaves to the sockets, and whom it limits; fed frames by BPF_PROG_TEST_RUN."""
 
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -9,23 +8,20 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from xdp_frames import CLIENT4, CLIENT6, HERE4, HERE6, Frame, Reply, request
-from xdp_machine import DROP, LISTEN, PASS, SERVED, TX, Machine, equals_python, locked
+from xdp_machine import DROP, LISTEN, PASS, SERVED, TX, Machine, equals_python, loaded, locked
 
 from stratum1.interchange import Leap, LeapPlan
 from stratum1.server import Smear, parse_listen
 from stratum1.server._xdp_words import entries, state_words
 from stratum1.server.service import AccessAction, AccessRule, ListenerSettings, RateLimit
 from stratum1.timescale import NS, UtcNs
-from stratum1.xdp import Count, Maps, Word, load
+from stratum1.xdp import Count, Word
 
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    program, maps = load()
-    opened = Maps(maps)
-    yield Machine(program, opened)
-    opened.close()
-    os.close(program)
+    with loaded() as opened:
+        yield opened
 
 
 NOT_PLAIN: dict[str, Frame] = {

@@ -2,7 +2,6 @@
 the frame up as it was.
 """
 
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -11,21 +10,18 @@ from ipaddress import ip_address
 
 import pytest
 from xdp_frames import CLIENT4, CLIENT6, Frame, request
-from xdp_machine import SERVED, Machine, equals_python, locked, times
+from xdp_machine import SERVED, Machine, equals_python, loaded, locked, times
 
 from stratum1.interchange import KernelClockId, Leap, LeapPlan, Mapping
 from stratum1.server._xdp_words import UnfitError
 from stratum1.timescale import NS, UtcNs, utc_from_ntp
-from stratum1.xdp import Count, Maps, load
+from stratum1.xdp import Count
 
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    program, maps = load()
-    opened = Maps(maps)
-    yield Machine(program, opened)
-    opened.close()
-    os.close(program)
+    with loaded() as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("client", [CLIENT4, CLIENT6])

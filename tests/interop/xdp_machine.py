@@ -1,7 +1,10 @@
 """The eBPF program loaded into this kernel, and states for it: what the tests of it share."""
 
+import os
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +16,7 @@ from stratum1.server import ListenAddress, Responder, Sender, Smear, parse_liste
 from stratum1.server._xdp_words import entries, limit_words, state_words
 from stratum1.server.service import RateLimit
 from stratum1.timescale import NS, UtcNs, ntp_short, ntp_timestamp, utc_from_ntp
-from stratum1.xdp import Count, Maps, Word, run_program
+from stratum1.xdp import Count, Maps, Word, load, run_program
 
 LOOPBACK = 1
 DROP, PASS, TX = 1, 2, 3
@@ -60,6 +63,18 @@ class Machine:
 
     def counted(self, listener: int = 0) -> dict[Count, int]:
         return {count: number for (place, count), number in self.maps.counts().items() if place == listener and number}
+
+
+@contextmanager
+def loaded() -> Iterator[Machine]:
+    """The program and its maps, anew, and gone afterwards."""
+    program, maps = load()
+    opened = Maps(maps)
+    try:
+        yield Machine(program, opened)
+    finally:
+        opened.close()
+        os.close(program)
 
 
 def locked(**changes: Any) -> TimeState:
